@@ -1,0 +1,25 @@
+"""Errors meant for the reader of a terminal: one line that names the thing and the remedy."""
+
+
+class ResharpError(Exception):
+    """A problem the user can fix. The message is one line and names the file or option at fault."""
+
+
+class ImageError(ResharpError):
+    """A picture that cannot be read or written."""
+
+
+class ModelError(ResharpError):
+    """A model folder, weights file or model configuration that cannot be used."""
+
+
+class ConfigError(ResharpError):
+    """A configuration with an unknown key or a value outside what is allowed."""
+
+
+class DataError(ResharpError):
+    """A folder of photographs that cannot be used for training or scoring."""
+
+
+class OutputError(ResharpError):
+    """A place that cannot be written to."""
