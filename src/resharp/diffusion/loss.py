@@ -1,0 +1,65 @@
+"""Training losses: structure regression, initial prediction, denoising; and how their weights move."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from resharp.diffusion.process import q_sample, target
+from resharp.diffusion.schedule import NoiseSchedule
+
+
+class Denoiser(Protocol):
+    """What a loss needs of a model; `resharp.models.icdpm.ICDPM` has it."""
+
+    def __call__(self, x_t: Tensor, y: Tensor, alpha_bar: Tensor, h: dict[int, Tensor], g: Tensor | None) -> Tensor:
+        """The network's answer, (B, 3, H, W)."""
+
+
+def regression_loss(regressed: dict[int, Tensor], targets: dict[int, Tensor]) -> Tensor:
+    """sum_k || R(H(phi_k(y))) - phi_k(x) ||_2, read as the mean squared error of each scale (our reading)."""
+    terms = [F.mse_loss(regressed[k], targets[k]) for k in regressed]
+    return torch.stack(terms).sum()
+
+
+def prediction_loss(g: Tensor, x: Tensor) -> Tensor:
+    """|| g(y) - x ||_1 of the initial predictor (arXiv 2112.02475 trains it through the residual; ours apart)."""
+    return F.l1_loss(g, x)
+
+
+def denoising_loss(
+    model: Denoiser,
+    schedule: NoiseSchedule,
+    x0: Tensor,
+    y: Tensor,
+    h: dict[int, Tensor],
+    g: Tensor | None,
+    prediction_type: str,
+    generator: torch.Generator,
+) -> Tensor:
+    """|| eps_hat - eps ||_1 at random noise levels (arXiv 2212.01789), or the same of v or x0.
+
+    Args:
+        x0: what is diffused: the sharp image, or the scaled residual; (B, 3, H, W).
+        y, h, g: the conditions; see `ICDPM.forward`.
+        generator: draws noise levels and noise.
+    """
+    alpha_bar = schedule.draw(len(x0), generator).to(x0.device)
+    eps = torch.randn(x0.shape, generator=generator, device=generator.device).to(x0)
+    x_t = q_sample(x0, alpha_bar, eps)
+    output = model(x_t, y, alpha_bar, h, g)
+    return F.l1_loss(output, target(x0, eps, alpha_bar, prediction_type))
+
+
+def denoising_weight(step: int, warm_start_steps: int, ramp_steps: int) -> float:
+    """0 during the warm start on regression alone, then rising linearly to 1 over the ramp.
+
+    The paper starts with 60,000 regression-only iterations and raises the weight gradually; the ramp's
+    shape and its 20,000 steps are our choice.
+    """
+    if step < warm_start_steps:
+        return 0.0
+    return 1.0 if ramp_steps == 0 else min(1.0, (step - warm_start_steps + 1) / ramp_steps)

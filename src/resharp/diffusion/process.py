@@ -1,0 +1,50 @@
+"""The forward process and the three things a network can predict about it, as plain formulae."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from resharp.errors import ConfigError
+
+
+def _roots(alpha_bar: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """sqrt(alpha_bar) and sqrt(1 - alpha_bar), shaped to multiply images."""
+    alpha_bar = alpha_bar.to(like.device).view(-1, 1, 1, 1)
+    # 1 - alpha_bar in the precision it came in: in float32 it would lose the smallest noise levels.
+    return alpha_bar.sqrt().to(like.dtype), (1 - alpha_bar).sqrt().to(like.dtype)
+
+
+def q_sample(x0: Tensor, alpha_bar: Tensor, eps: Tensor) -> Tensor:
+    """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps (arXiv 2212.01789, forward process).
+
+    Args:
+        x0, eps: (B, C, H, W).
+        alpha_bar: (B,).
+    """
+    signal, noise = _roots(alpha_bar, x0)
+    return signal * x0 + noise * eps
+
+
+def target(x0: Tensor, eps: Tensor, alpha_bar: Tensor, prediction_type: str) -> Tensor:
+    """What the network should have answered: eps, x0, or v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0."""
+    if prediction_type == "eps":
+        return eps
+    if prediction_type == "x0":
+        return x0
+    if prediction_type == "v":
+        signal, noise = _roots(alpha_bar, x0)
+        return signal * eps - noise * x0
+    raise ConfigError(f"unknown prediction_type {prediction_type!r}; allowed: 'eps', 'v', 'x0'")
+
+
+def to_x0(output: Tensor, x_t: Tensor, alpha_bar: Tensor, prediction_type: str) -> Tensor:
+    """The clean image that the network's answer stands for; the inverse of `target`."""
+    if prediction_type == "x0":
+        return output
+    signal, noise = _roots(alpha_bar, x_t)
+    if prediction_type == "v":
+        return signal * x_t - noise * output
+    if prediction_type == "eps":
+        return (x_t - noise * output) / torch.clamp(signal, min=1e-6)
+    raise ConfigError(f"unknown prediction_type {prediction_type!r}; allowed: 'eps', 'v', 'x0'")

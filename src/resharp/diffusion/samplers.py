@@ -1,0 +1,88 @@
+"""Samplers: from noise to an image along a grid of alpha_bars, with diffusers' schedulers doing the steps.
+
+Every scheduler gets the same betas, those of the grid itself, so that all of them walk exactly the same noise
+levels, and `prediction_type="sample"`, so that x0 is clamped in one place, by the caller. Integer timesteps
+exist only in here: they index the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from resharp.errors import ConfigError
+
+SamplerName = Literal["dpm++", "ddim", "ddpm", "unipc"]
+SAMPLERS: tuple[str, ...] = get_args(SamplerName)
+Denoise = Callable[[Tensor, Tensor], Tensor]
+
+
+def make_scheduler(sampler: str, alpha_bars: Tensor) -> Any:
+    """A diffusers scheduler whose training steps are the grid itself.
+
+    Args:
+        sampler: "ddpm" (ancestral, arXiv 2006.11239), "ddim" (eta 0, arXiv 2010.02502), "dpm++"
+            (DPM-Solver++ 2M, arXiv 2211.01095) or "unipc" (arXiv 2302.04867).
+        alpha_bars: (N,) float64, decreasing with the index.
+    """
+    from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+
+    earlier = torch.cat([torch.ones(1, dtype=alpha_bars.dtype), alpha_bars[:-1]])
+    betas = (1 - alpha_bars / earlier).numpy()
+    common = {
+        "num_train_timesteps": len(alpha_bars),
+        "trained_betas": betas,
+        "prediction_type": "sample",
+        "timestep_spacing": "trailing",
+    }
+    if sampler == "ddpm":
+        return DDPMScheduler(**common, clip_sample=False, variance_type="fixed_small")
+    if sampler == "ddim":
+        return DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
+    if sampler == "dpm++":
+        return DPMSolverMultistepScheduler(
+            **common, algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero", lower_order_final=True
+        )
+    if sampler == "unipc":
+        return UniPCMultistepScheduler(**common, predict_x0=True, final_sigmas_type="zero", lower_order_final=True)
+    raise ConfigError(f"unknown sampler {sampler!r}; allowed: {', '.join(SAMPLERS)}")
+
+
+@torch.no_grad()
+def sample(
+    denoise: Denoise,
+    x_T: Tensor,  # noqa: N803 - the field's name for the starting noise
+    alpha_bars: Tensor,
+    sampler: str = "dpm++",
+    generator: torch.Generator | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Walk from noise to x0.
+
+    Args:
+        denoise: (x_t (B, C, H, W), alpha_bar (B,) float64) -> x0_hat, already clamped.
+        x_T: standard normal noise, (B, C, H, W).
+        alpha_bars: the grid, from `NoiseSchedule.grid`.
+        sampler: one of `SAMPLERS`.
+        generator: for the noise that "ddpm" adds at every step.
+        on_step: called with (steps done, steps in all).
+
+    Returns:
+        x0, (B, C, H, W).
+    """
+    scheduler = make_scheduler(sampler, alpha_bars)
+    steps = len(alpha_bars)
+    scheduler.set_timesteps(steps)
+    # Schedulers add noise in "ddpm" only, and only that one takes a generator in every release.
+    options = {"generator": generator} if sampler == "ddpm" else {}
+    x_t = x_T
+    for done, t in enumerate(scheduler.timesteps, start=1):
+        alpha_bar = alpha_bars[int(t)].expand(len(x_t))
+        x0_hat = denoise(x_t, alpha_bar)
+        x_t = scheduler.step(x0_hat, t, x_t, **options).prev_sample
+        if on_step is not None:
+            on_step(done, steps)
+    return x_t

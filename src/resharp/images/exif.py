@@ -1,0 +1,107 @@
+"""EXIF blocks: reading the orientation, marking it as applied, and moving tags to and from TIFF."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+_PREFIX = b"Exif\x00\x00"
+_SHORT = 3  # the TIFF code for an unsigned 16-bit value
+
+_SUB_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+# In a TIFF file, EXIF shares a directory with the layout of the pixels. Only these tags travel.
+_DESCRIPTIVE_TAGS = (
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.HostComputer,
+    ExifTags.Base.Copyright,
+    *_SUB_DIRECTORIES,
+)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The orientation a loaded picture still needs, 1 to 8; 1 where the tag is missing or broken."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a broken block makes Pillow raise nearly anything, and the photo is still good
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def exif_of(image: Image.Image) -> bytes | None:
+    """The EXIF block of a loaded picture as `PhotoMeta.exif` holds it; None if it has none or is broken."""
+    stored = image.info.get("exif")
+    try:
+        if stored is None:
+            stored = _describe(image.getexif())
+        return None if stored is None else mark_upright(stored)
+    except Exception:  # as above
+        return None
+
+
+def mark_upright(block: bytes) -> bytes | None:
+    """Set a block's orientation to 1 and cut off its thumbnail; None if the block is broken.
+
+    Every other byte stays where it is: maker notes hold offsets that break when a block is rebuilt. The
+    thumbnail goes because it shows the photo blurred and not turned.
+    """
+    while block.startswith(_PREFIX):
+        block = block[len(_PREFIX) :]
+    order = {b"II\x2a\x00": "<", b"MM\x00\x2a": ">"}.get(block[:4])
+    if order is None:
+        return None
+    upright = bytearray(block)
+    try:
+        (start,) = struct.unpack_from(order + "I", upright, 4)
+        (count,) = struct.unpack_from(order + "H", upright, start)
+        after = start + 2 + 12 * count
+        for entry in range(start + 2, after, 12):
+            (tag,) = struct.unpack_from(order + "H", upright, entry)
+            if tag == ExifTags.Base.Orientation:
+                struct.pack_into(order + "HHIHH", upright, entry, tag, _SHORT, 1, 1, 0)
+        struct.pack_into(order + "I", upright, after, 0)  # no second directory: no thumbnail
+    except struct.error:
+        return None
+    return bytes(upright)
+
+
+def tiff_tags(block: bytes | None) -> dict[int, Any]:
+    """A block's descriptive tags for a TIFF directory, sub-directories as dicts; {} if it is broken."""
+    if block is None:
+        return {}
+    try:
+        exif = Image.Exif()
+        exif.load(block)
+        tags = _descriptive(exif)
+        directory = ImageFileDirectory_v2()
+        for tag, value in tags.items():
+            directory[tag] = value
+        directory.tobytes()  # tags of impossible types fail here
+    except Exception:  # as above
+        return {}
+    return tags
+
+
+def _descriptive(exif: Image.Exif) -> dict[int, Any]:
+    values = {
+        tag: exif.get_ifd(tag) if tag in _SUB_DIRECTORIES else exif.get(tag) for tag in _DESCRIPTIVE_TAGS
+    }
+    return {int(tag): value for tag, value in values.items() if value}
+
+
+def _describe(exif: Image.Exif) -> bytes | None:
+    """A block built from the tags of a TIFF file, or of a PNG that holds EXIF as text."""
+    tags = _descriptive(exif)
+    if not tags:
+        return None
+    block = Image.Exif()
+    for tag, value in tags.items():
+        block[tag] = value
+    return block.tobytes()

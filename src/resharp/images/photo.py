@@ -1,0 +1,51 @@
+"""A photo in memory: pixels to restore, transparency to leave alone, and what its file carried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+Kind = Literal["gray", "rgb", "rgba", "palette", "cmyk"]
+
+
+@dataclass(frozen=True)
+class PhotoMeta:
+    """What `write_photo` needs to give back a file of the same kind.
+
+    `icc` and `exif` describe the pixels as they are in memory: a profile that does not fit them (CMYK
+    after conversion to RGB) is not kept, and the orientation in `exif` is 1 because it has been applied.
+    """
+
+    format: str = "PNG"  # the file's own format, one of READABLE_FORMATS
+    kind: Kind = "rgb"  # how the file stored colour; alpha, where there is one, is in Photo.alpha
+    bit_depth: Literal[8, 16] = 8  # bits per channel that were read, not what the header promised
+    icc: bytes | None = None  # ICC profile; None means sRGB by convention
+    exif: bytes | None = None  # EXIF block from its byte-order mark (II or MM) on, without "Exif\0\0"
+    dpi: tuple[float, float] | None = None  # horizontal and vertical dots per inch
+
+
+@dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not an answer
+class Photo:
+    """A photo of H x W pixels, upright.
+
+    pixels: (H, W, 3) float32 in [0, 1], gamma-encoded RGB as stored, in the file's own colour space;
+        a gray photo has three equal channels.
+    alpha: (H, W) float32 in [0, 1], or None for an opaque photo. Restoration leaves it alone, and
+        `pixels` keeps the stored colour where alpha is 0.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    meta: PhotoMeta = field(default_factory=PhotoMeta)
+
+    def with_pixels(self, pixels: np.ndarray) -> Photo:
+        """The same photo with other pixels of the same shape, (H, W, 3); alpha and metadata stay.
+
+        Raises:
+            ValueError: the shape differs.
+        """
+        if pixels.shape != self.pixels.shape:
+            raise ValueError(f"pixels have shape {pixels.shape}, the photo has {self.pixels.shape}")
+        return replace(self, pixels=np.asarray(pixels, dtype=np.float32))

@@ -1,0 +1,27 @@
+"""Between a photo and the tensor a network works on."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from resharp.images.photo import Photo
+
+
+def photo_to_tensor(photo: Photo) -> torch.Tensor:
+    """The photo's pixels as a new (1, 3, H, W) float32 tensor in [0, 1], on the CPU."""
+    tensor = torch.from_numpy(photo.pixels).permute(2, 0, 1).unsqueeze(0)  # (1, 3, H, W)
+    # clone: writing into the tensor must never change the photo.
+    return tensor.clone(memory_format=torch.contiguous_format)
+
+
+def tensor_to_pixels(tensor: torch.Tensor) -> np.ndarray:
+    """A (1, 3, H, W) tensor of any float type and device as (H, W, 3) float32 pixels, cut to [0, 1].
+
+    Raises:
+        ValueError: the shape is not (1, 3, H, W).
+    """
+    if tensor.ndim != 4 or tensor.shape[:2] != (1, 3):
+        raise ValueError(f"expected a tensor of shape (1, 3, H, W), got {tuple(tensor.shape)}")
+    pixels = tensor.detach()[0].permute(1, 2, 0).float().clamp(0, 1)  # (H, W, 3)
+    return np.array(pixels.cpu().numpy(), order="C")

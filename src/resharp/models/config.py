@@ -1,0 +1,95 @@
+"""What a network is made of, as data: these dataclasses are the schema of a model's config.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from resharp.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """The icDPM UNet (arXiv 2112.02475, fig. of the architecture; no attention, no normalisation)."""
+
+    # Width of each scale, the finest first; the middle stage has the last one's.
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    # ResBlocks per scale on the way down; the block that halves the size comes on top of them.
+    encoder_blocks: int = 3
+    # ResBlocks per scale on the way up, each of which takes one skip: one more than `encoder_blocks`.
+    decoder_blocks: int = 4
+    middle_blocks: int = 2
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.widths or min(self.widths) < 2 or self.widths[0] % 2:
+            raise ConfigError(f"widths is {self.widths}; give one even width or more, the finest scale first")
+        if self.decoder_blocks != self.encoder_blocks + 1:
+            raise ConfigError(
+                f"decoder_blocks is {self.decoder_blocks}; every encoder output is a skip, so it must be "
+                f"encoder_blocks + 1 = {self.encoder_blocks + 1}"
+            )
+        if self.encoder_blocks < 1 or self.middle_blocks < 0:
+            raise ConfigError("encoder_blocks must be at least 1 and middle_blocks at least 0")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout is {self.dropout}; allowed: 0 up to, not including, 1")
+
+
+@dataclass(frozen=True)
+class GuidanceConfig:
+    """Multiscale structure guidance (arXiv 2212.01789, sec. on guidance)."""
+
+    # The k of phi_k: structure is predicted at 1 / 2^k of the size. (3,) is the paper's one-scale ablation.
+    scales: tuple[int, ...] = (1, 2, 3)
+    color: Literal["gray", "rgb"] = "gray"
+    # Standard deviation of the noise inside phi while training, on [0, 1]; 0 is the no-noise ablation.
+    sigma_k: float = 0.02
+    # Channels of h_k; 64 in the paper.
+    features: int = 64
+    # Width of H's ResBlocks; the last one narrows it to `features`.
+    width: int = 128
+    # ResBlocks of H at each scale.
+    blocks: int = 10
+    # One H for all scales, or one each; the paper's notation reads as one.
+    shared: bool = True
+    # False removes R and its loss: the paper's ablation without regression.
+    regression: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.scales or sorted(set(self.scales)) != list(self.scales) or min(self.scales) < 1:
+            raise ConfigError(f"scales is {self.scales}; give increasing whole numbers from 1, such as [1, 2, 3]")
+        if self.sigma_k < 0:
+            raise ConfigError(f"sigma_k is {self.sigma_k}; it must not be negative")
+        if min(self.features, self.width, self.blocks) < 1:
+            raise ConfigError("features, width and blocks must be at least 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A whole model: guidance, denoiser and, for predict-and-refine, the initial predictor."""
+
+    # None is icDPM without guidance.
+    guidance: GuidanceConfig | None = field(default_factory=GuidanceConfig)
+    denoiser: UNetConfig = field(default_factory=UNetConfig)
+    # None diffuses the image (arXiv 2212.01789); else the residual x - g(y) is diffused (arXiv 2112.02475).
+    predictor: UNetConfig | None = None
+    # What the denoiser's output stands for; eps is the paper's.
+    prediction_type: Literal["eps", "v", "x0"] = "eps"
+    # Pixels per side folded into channels before the UNet and back after it; 1 is the paper's.
+    patch_size: Literal[1, 2, 4] = 1
+    # The residual is multiplied by this before diffusion, to bring its spread near one. Not in the papers.
+    residual_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.residual_scale <= 0:
+            raise ConfigError(f"residual_scale is {self.residual_scale}; it must be above 0")
+        if self.predictor is None and self.residual_scale != 1.0:
+            raise ConfigError("residual_scale applies to predict-and-refine only: give a predictor, or leave it at 1")
+        if self.guidance is not None:
+            for unet in (self.denoiser, self.predictor):
+                fold = {1: 0, 2: 1, 4: 2}[self.patch_size]
+                if unet is not None and max(self.guidance.scales) - fold >= len(unet.widths):
+                    raise ConfigError(
+                        f"guidance scale {max(self.guidance.scales)} has no level in a UNet of "
+                        f"{len(unet.widths)} widths with patch_size {self.patch_size}"
+                    )

@@ -1,0 +1,58 @@
+"""Scores and a picture sheet on photographs kept out of training, blurred once and for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from resharp.data.crops import SharpCrops, step_generator
+from resharp.data.synthetic import BlurSynthesiser
+from resharp.evaluate.metrics import psnr, ssim
+from resharp.images.sheet import write_sheet
+from resharp.models.icdpm import ICDPM
+from resharp.restoration import condition, diffused, predicted
+from resharp.train.config import TrainConfig
+
+CROP_PX = 128
+CROPS_PER_PHOTO = 2
+
+
+class Validation:
+    """PSNR and SSIM of the blurry input, the initial prediction and a diffusion sample.
+
+    Args:
+        config: seed and noise schedule.
+        photos: uint8 (3, H, W), kept out of training.
+        synthesiser: the training's own: validation is in domain.
+    """
+
+    def __init__(self, config: TrainConfig, photos: Sequence[Tensor], synthesiser: BlurSynthesiser) -> None:
+        self.config = config
+        size = CROP_PX + 2 * synthesiser.margin_px
+        crops = SharpCrops(photos, CROPS_PER_PHOTO * len(photos), size, 1, config.seed + 1, scale_min=1.0)
+        generator = step_generator(config.seed + 1, 0, stream=1)
+        self.blurry, self.sharp = synthesiser(crops[0].float() / 255, generator)
+
+    @torch.no_grad()
+    def __call__(self, model: ICDPM, sheet: Path) -> dict[str, float]:
+        """Scores by name, in dB (PSNR) and [-1, 1] (SSIM); writes blurry | restored... | sharp to `sheet`."""
+        device = next(model.parameters()).device
+        conditions = condition(model, self.blurry.to(device))
+        columns = {"blurry": self.blurry}
+        if model.predictor is not None:
+            columns["predictor"] = predicted(conditions)
+        if self.config.stage != "predictor":
+            generator = torch.Generator().manual_seed(self.config.seed)
+            grid = self.config.schedule.grid(min(8, self.config.schedule.train_steps))
+            columns["diffusion"] = diffused(model, conditions, grid, "dpm++", generator)
+        columns = {name: images.cpu() for name, images in columns.items()}
+        scores = {}
+        for name, images in columns.items():
+            scores[f"psnr_{name}"] = float(psnr(images, self.sharp).clamp(max=100).mean())
+            scores[f"ssim_{name}"] = float(ssim(images, self.sharp).mean())
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        write_sheet(sheet, {**columns, "sharp": self.sharp}, rows=8)
+        return scores
