@@ -1,6 +1,7 @@
-"""What a film collects while the picture moves: the average of warped copies, with one soft-edged part moving apart.
+"""What a film collects while the picture moves: the average of warped copies.
 
-The picture at mid-exposure is the picture itself, for the background and for the moving part alike.
+One soft-edged part may move its own way over the rest. The picture at mid-exposure is the picture itself,
+for the background and for the moving part alike.
 """
 
 from __future__ import annotations
@@ -64,9 +65,10 @@ class Motion:
 
 
 def twice_as_fine(images: torch.Tensor) -> torch.Tensor:
-    """Images (B, C, H, W) with samples between the samples: (B, C, 2 H - 1, 2 W - 1); even indices are the input's.
+    """Images (B, C, H, W), at least 0, with samples put between the samples: (B, C, 2 H - 1, 2 W - 1).
 
-    Bilinear reads of it soften far less than bilinear reads of the input, and those at whole pixels not at all.
+    Even indices are the input's. Bilinear reads of the result soften far less than bilinear reads of the
+    input, and those at whole pixels not at all.
     """
     for dim in (-1, -2):
         size = images.shape[dim]
@@ -75,6 +77,9 @@ def twice_as_fine(images: torch.Tensor) -> torch.Tensor:
         between = sum(
             weight * padded.narrow(dim, tap, size - 1) for tap, weight in enumerate(_HALF_SAMPLE_FILTER)
         )
+        # Beside a highlight the filter would ring below black: hold it near its two neighbours.
+        left, right = images.narrow(dim, 0, size - 1), images.narrow(dim, 1, size - 1)
+        between = between.clamp(torch.minimum(left, right) * 0.8, torch.maximum(left, right) * 1.25)
         shape = list(images.shape)
         shape[dim] = 2 * size - 1
         fine = images.new_empty(shape)
@@ -86,7 +91,7 @@ def twice_as_fine(images: torch.Tensor) -> torch.Tensor:
 
 
 def frame_counts(travel_px: torch.Tensor, spacing_px: float, max_frames: int) -> torch.Tensor:
-    """Warped frames for each travel (B,): 1 without motion, else a multiple of 4 of at most `max_frames`: (B,) int.
+    """Warped frames (B,) for each travel (B,): 1 without motion, else a multiple of 4 up to `max_frames`.
 
     Few distinct counts let samples of like counts go through together.
     """
@@ -102,10 +107,10 @@ def expose(
     part: Motion | None = None,
     part_mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Mean of `frames` warped copies of linear light (B, 3, H + 2 m, W + 2 m): (B, 3, H, W), not below 0.
+    """Mean of `frames` warped copies of linear light (B, 3, H + 2 m, W + 2 m): (B, 3, H, W).
 
-    camera: motion of the picture; part, part_mask (B, 1, H + 2 m, W + 2 m) in [0, 1]: an object that moves its own way
-    over it. Frames lie at the middles of equal parts of the exposure.
+    camera: motion of the picture; part, part_mask (B, 1, H + 2 m, W + 2 m) in [0, 1]: an object that moves
+    its own way over it. Frames lie at the middles of equal parts of the exposure.
     """
     batch, _, in_height, in_width = light.shape
     in_size, out_size = (in_height, in_width), (in_height - 2 * margin_px, in_width - 2 * margin_px)
@@ -118,11 +123,11 @@ def expose(
             front = _warped(fine, part.sampling_grid(some, out_size, in_size))
             view = view + front[:, 3:].clamp(0, 1) * (front[:, :3] - view)
         total += view.sum(dim=2)
-    return (total / frames).clamp(min=0)  # the half-sample filter may undershoot at edges
+    return total / frames
 
 
 def _warped(fine: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """All N frames of a (B, N, H, W, 2) grid through one call, as one tall picture, without copying the input N times."""
+    """The frames of a grid (B, N, H, W, 2), read in one call as one tall picture: (B, C, N, H, W)."""
     batch, frames, height, width, _ = grid.shape
     tall = F.grid_sample(
         fine,

@@ -1,8 +1,8 @@
-"""JPEG's loss on batches of tensors: colour conversion, 8x8 DCT, quantisation with libjpeg's tables, and back.
+"""JPEG's loss on batches of tensors: colour conversion, 8x8 DCT, quantisation, and back.
 
-Entropy coding loses nothing, so it is left out. Follows ITU-T T.81 (tables: its Annex K) and libjpeg's quality
-scale, box chroma subsampling and triangle ("fancy") chroma upsampling, so that the result is that of Pillow to
-within rounding.
+Entropy coding loses nothing, so it is left out. Follows ITU-T T.81 (tables: its Annex K) and libjpeg's
+quality scale, box chroma subsampling and triangle ("fancy") chroma upsampling, so that the result is that
+of Pillow to within rounding.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
 def quantisation_tables(quality: torch.Tensor) -> torch.Tensor:
-    """Luma and chroma tables of libjpeg at `quality` (B,), 1 to 100: (B, 2, 8, 8), float32, integers 1 to 255."""
+    """Luma and chroma tables of libjpeg at `quality` (B,), 1 to 100: (B, 2, 8, 8), integers 1 to 255."""
     base = torch.tensor((_LUMA_TABLE, _CHROMA_TABLE), dtype=torch.float32, device=quality.device)
     quality = quality.round().clamp(1, 100)
     scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
@@ -48,7 +48,8 @@ def quantisation_tables(quality: torch.Tensor) -> torch.Tensor:
 def jpeg(images: torch.Tensor, quality: torch.Tensor, subsample_chroma: bool) -> torch.Tensor:
     """What remains of RGB images (B, 3, H, W) in [0, 1] after JPEG at `quality` (B,): 8-bit steps in [0, 1].
 
-    subsample_chroma: True is 4:2:0, False 4:4:4. Any H and W: the last rows and columns are repeated, as in libjpeg.
+    subsample_chroma: True is 4:2:0, False 4:4:4. Any H and W: the last rows and columns are repeated, as in
+    libjpeg.
     """
     height, width = images.shape[-2:]
     tables = quantisation_tables(quality.to(images.device, torch.float32))
@@ -85,7 +86,7 @@ def _dct_rows() -> tuple[tuple[float, ...], ...]:
 
 
 def _quantise(planes: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """Planes (B, C, H, W), centred on 0, through DCT, rounding to multiples of the table (B, 1, 8, 8), and back."""
+    """Planes (B, C, H, W), centred on 0, with their DCT rounded to multiples of the table (B, 1, 8, 8)."""
     batch, channels, height, width = planes.shape
     dct = torch.tensor(_dct_rows(), dtype=planes.dtype, device=planes.device)
     blocks = planes.view(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)  # (B, C, h, w, 8, 8)

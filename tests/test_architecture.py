@@ -1,0 +1,112 @@
+"""Who may import whom, how long a file may be, and how fast `import resharp` is."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import resharp
+
+SOURCE = Path(resharp.__file__).parent
+REPOSITORY = SOURCE.parents[1]
+
+# Each part, and the parts it may import; itself always. Dependencies run one way: no part appears
+# below before the ones it needs.
+ALLOWED = {
+    "errors": set(),
+    "files": {"errors"},
+    "settings": {"errors"},
+    "progress": set(),
+    "hub": {"errors"},
+    "models": {"errors"},
+    "diffusion": {"errors"},
+    "images": {"errors", "files"},
+    "data": {"errors", "images"},
+    "evaluate": {"errors", "files", "images", "data"},
+    "restoration": {"models", "diffusion"},
+    "serialization": {"errors", "files", "settings", "models", "diffusion"},
+    "inputs": {"errors", "images"},
+    "pipeline": {"errors", "hub", "inputs", "progress", "restoration", "serialization", "models", "diffusion"},
+    "train": {
+        *("errors", "files", "settings", "models", "diffusion", "images", "data", "evaluate"),
+        *("restoration", "serialization"),
+    },
+}
+LEAVES = {"cli", "__main__", "__init__"}  # may import anything, and nothing imports them
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module or ""]
+            if node.module == "resharp":
+                names = [f"resharp.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("resharp.")}
+    return found
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(path for path in SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_dependencies_run_one_way(path):
+    part = part_of(path)
+    found = imports(path) - {part, "__version__"}
+    assert not found & LEAVES or part in LEAVES
+    if part not in LEAVES:
+        assert part in ALLOWED, f"{part} is new: say in ALLOWED what it may import"
+        assert found <= ALLOWED[part]
+
+
+def test_the_table_itself_has_no_cycle():
+    order = list(ALLOWED)
+    for part, needs in ALLOWED.items():
+        for need in needs:
+            assert order.index(need) < order.index(part), f"{part} stands before {need}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_files_and_functions_stay_short(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 260
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0]
+            documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+            code_from = node.body[min(1, len(node.body) - 1)].lineno if documented else node.lineno
+            assert node.end_lineno - code_from <= 55, f"{node.name} is too long"
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_the_package_does_not_import_torch():
+    """What takes seconds is torch; without it `import resharp` is far below its allowed second."""
+    code = "import resharp, sys; print([m for m in ('torch', 'diffusers', 'PIL', 'numpy') if m in sys.modules])"
+    assert run(code) == "[]"
+
+
+def test_importing_the_package_takes_less_than_a_second():
+    code = "import time; t = time.process_time(); import resharp; print(time.process_time() - t)"
+    assert float(run(code)) < 1.0
+
+
+def test_version_is_the_same_everywhere():
+    text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{resharp.__version__}"\n' in text
+    citation = (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {resharp.__version__}\n" in citation
