@@ -62,9 +62,7 @@ def real_columns(folder: Path, args: argparse.Namespace) -> list[tuple]:
     columns = []
     for i in range(args.count):
         blurry = paths[(i * 7) % len(paths)]
-        pair = torch.cat(
-            (read_photo(blurry.with_name(blurry.name.replace("_blur", "_sharp"))), read_photo(blurry))
-        )
+        pair = torch.cat((read_photo(blurry.with_name(blurry.name.replace("_blur", "_sharp"))), read_photo(blurry)))
         crop = random_crop(pair, args.crop, generator)
         columns.append(("real", crop[:3], crop[3:]))
     return columns
@@ -90,9 +88,7 @@ def draw_sheet(columns: list[tuple], across: int) -> Image.Image:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="SHARP_FOLDER", help="folder of sharp photos")
     parser.add_argument("out", type=Path, metavar="OUT.jpg", help="picture to write")
     parser.add_argument("--pairs", type=Path, help="folder of real pairs to draw below")

@@ -157,19 +157,20 @@ class DeblurPipeline:
         conditions = condition(self.model, blurry.to(self.device, torch.float32))
         if output == "predictor":
             return Restored(predicted(conditions).cpu(), None, output)
-        mean, scatter = None, None
+        mean: Tensor | None = None
+        scatter = torch.zeros(())
         for i in range(samples):
             generator = sample_generator(seed, i)
             step = None if on_step is None else (lambda done, n, i=i: on_step(i * n + done, samples * n))
             drawn = diffused(self.model, conditions, grid, sampler, generator, step).cpu()
             # Welford's running moments: K samples need the memory of three.
             if mean is None:
-                mean, scatter = drawn, torch.zeros_like(drawn)
+                mean = drawn
             else:
                 offset = drawn - mean
                 mean = mean + offset / (i + 1)
                 scatter = scatter + offset * (drawn - mean)
-        assert mean is not None and scatter is not None
+        assert mean is not None
         spread = (scatter / (samples - 1)).sqrt().mean(dim=1, keepdim=True) if samples > 1 else None
         return Restored(mean, spread, output)
 

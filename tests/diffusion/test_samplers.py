@@ -90,7 +90,9 @@ def test_same_seed_same_bytes(sampler):
 def test_steps_are_reported():
     calls = []
     grid = NoiseSchedule().grid(4)
-    sample(best_denoiser, torch.zeros(1, 3, 4, 4), grid, "ddim", on_step=lambda done, total: calls.append((done, total)))
+    sample(
+        best_denoiser, torch.zeros(1, 3, 4, 4), grid, "ddim", on_step=lambda done, total: calls.append((done, total))
+    )
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 

@@ -54,7 +54,8 @@ def test_every_exif_orientation_is_applied(tmp_path, scene, orientation, suffix)
 def test_modes(tmp_path, rng, mode, suffix, kind, has_alpha):
     rgba = Image.fromarray(rng.integers(0, 256, (9, 13, 4), dtype=np.uint8))
     path = tmp_path / f"photo{suffix}"
-    (rgba if mode in ("RGBA", "LA") else rgba.convert("RGB")).convert(mode).save(path)
+    options = {"compression": "jpeg"} if mode == "YCbCr" else {}
+    (rgba if mode in ("RGBA", "LA") else rgba.convert("RGB")).convert(mode).save(path, **options)
 
     photo = read_photo(path)
 

@@ -41,9 +41,7 @@ class Motion:
         turn = length(self.rotation.points()) + length(self.zoom.points())
         return length(self.shift_px.points()) + turn * (radius_px + self.centre_px.norm(dim=1))
 
-    def sampling_grid(
-        self, times: torch.Tensor, out_size: tuple[int, int], in_size: tuple[int, int]
-    ) -> torch.Tensor:
+    def sampling_grid(self, times: torch.Tensor, out_size: tuple[int, int], in_size: tuple[int, int]) -> torch.Tensor:
         """Where the centred output window looks at `times` (N,): (B, N, H, W, 2) for align_corners=True.
 
         out_size, in_size: (height, width) of the window and of the picture.
@@ -74,9 +72,7 @@ def twice_as_fine(images: torch.Tensor) -> torch.Tensor:
         size = images.shape[dim]
         pad = (2, 2, 0, 0) if dim == -1 else (0, 0, 2, 2)
         padded = F.pad(images, pad, mode="replicate")
-        between = sum(
-            weight * padded.narrow(dim, tap, size - 1) for tap, weight in enumerate(_HALF_SAMPLE_FILTER)
-        )
+        between = sum(weight * padded.narrow(dim, tap, size - 1) for tap, weight in enumerate(_HALF_SAMPLE_FILTER))
         # Beside a highlight the filter would ring below black: hold it near its two neighbours.
         left, right = images.narrow(dim, 0, size - 1), images.narrow(dim, 1, size - 1)
         between = between.clamp(torch.minimum(left, right) * 0.8, torch.maximum(left, right) * 1.25)

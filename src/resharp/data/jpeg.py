@@ -56,16 +56,17 @@ def jpeg(images: torch.Tensor, quality: torch.Tensor, subsample_chroma: bool) ->
     cell = 16 if subsample_chroma else 8
     padded = F.pad(images.float(), (0, -width % cell, 0, -height % cell), mode="replicate")
     ycc = (
-        _mix((padded * 255).round(), _TO_YCC).round()
-        - torch.tensor([128.0, 0, 0], device=images.device)[:, None, None]
+        _mix((padded * 255).round(), _TO_YCC).round() - torch.tensor([128.0, 0, 0], device=images.device)[:, None, None]
     )
     luma, chroma = ycc[:, :1], ycc[:, 1:]
     if subsample_chroma:
-        chroma = F.avg_pool2d(chroma, 2).round()
+        # libjpeg's sums of four round halves up in odd columns and quarters down in even ones.
+        bias = torch.tensor([1.0, 2.0], device=images.device).repeat(chroma.shape[-1] // 4 + 1)
+        chroma = ((F.avg_pool2d(chroma, 2) * 4 + bias[: chroma.shape[-1] // 2]) / 4).floor()
     luma = _quantise(luma, tables[:, :1]).round().clamp(-128, 127) + 128
     chroma = _quantise(chroma, tables[:, 1:]).round().clamp(-128, 127)
     if subsample_chroma:
-        chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
+        chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False).round()
     rgb = _mix(torch.cat((luma, chroma), dim=1), _TO_RGB)[..., :height, :width]
     return rgb.round().clamp(0, 255) / 255
 
@@ -91,5 +92,7 @@ def _quantise(planes: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     dct = torch.tensor(_dct_rows(), dtype=planes.dtype, device=planes.device)
     blocks = planes.view(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)  # (B, C, h, w, 8, 8)
     steps = table[:, :, None, None]
-    spectrum = (dct @ blocks @ dct.T / steps).round() * steps
+    # libjpeg's integer DCT has a resolution of 1/8, and ties between two multiples go away from 0.
+    spectrum = (dct @ blocks @ dct.T * 8).round() / 8
+    spectrum = (spectrum.abs() / steps + 0.5).floor() * spectrum.sign() * steps
     return (dct.T @ spectrum @ dct).transpose(3, 4).reshape(batch, channels, height, width)

@@ -28,9 +28,7 @@ class ToneCurve:
         return torch.where(self._srgb & (light <= 0.0031308), light * 12.92, curve)
 
 
-def boost_highlights(
-    light: torch.Tensor, encoded: torch.Tensor, gain: torch.Tensor, threshold: float
-) -> torch.Tensor:
+def boost_highlights(light: torch.Tensor, encoded: torch.Tensor, gain: torch.Tensor, threshold: float) -> torch.Tensor:
     """Linear light (B, 3, H, W) with its brightest parts made up to 1 + gain times brighter, hue kept.
 
     Pixels whose largest encoded channel is below `threshold` stay; gain: (B,) at least 0.

@@ -145,9 +145,7 @@ class BlurSynthesiser:
 
     @staticmethod
     def _between(limits: tuple[float, float], count: int, generator: torch.Generator) -> torch.Tensor:
-        return limits[0] + (limits[1] - limits[0]) * torch.rand(
-            count, generator=generator, device=generator.device
-        )
+        return limits[0] + (limits[1] - limits[0]) * torch.rand(count, generator=generator, device=generator.device)
 
     @staticmethod
     def _log_normal(median: float, spread: float, count: int, generator: torch.Generator) -> torch.Tensor:

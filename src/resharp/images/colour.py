@@ -21,7 +21,7 @@ def srgb_profile() -> bytes:
     """An sRGB profile, the same bytes each time."""
     icc = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     # LittleCMS puts today's date here; equal inputs should give equal files.
-    icc[24:36] = bytes.fromhex("07e800010001000000000000")
+    icc[24:36] = bytes.fromhex("07e800060001000000000000")
     return bytes(icc)
 
 

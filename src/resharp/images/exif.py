@@ -12,7 +12,8 @@ _PREFIX = b"Exif\x00\x00"
 _SHORT = 3  # the TIFF code for an unsigned 16-bit value
 
 _SUB_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-# In a TIFF file, EXIF shares a directory with the layout of the pixels. Only these tags travel.
+# In a TIFF file, EXIF shares a directory with the layout of the pixels. Only these tags travel,
+# and the two sub-directories.
 _DESCRIPTIVE_TAGS = (
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
@@ -22,7 +23,6 @@ _DESCRIPTIVE_TAGS = (
     ExifTags.Base.Artist,
     ExifTags.Base.HostComputer,
     ExifTags.Base.Copyright,
-    *_SUB_DIRECTORIES,
 )
 
 
@@ -90,9 +90,8 @@ def tiff_tags(block: bytes | None) -> dict[int, Any]:
 
 
 def _descriptive(exif: Image.Exif) -> dict[int, Any]:
-    values = {
-        tag: exif.get_ifd(tag) if tag in _SUB_DIRECTORIES else exif.get(tag) for tag in _DESCRIPTIVE_TAGS
-    }
+    values = {tag: exif.get(tag) for tag in _DESCRIPTIVE_TAGS}
+    values |= {tag: exif.get_ifd(tag) for tag in _SUB_DIRECTORIES}
     return {int(tag): value for tag, value in values.items() if value}
 
 

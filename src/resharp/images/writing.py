@@ -90,9 +90,8 @@ def output_path(
         own = source.suffix if source.suffix.lower() in FORMAT_BY_SUFFIX else ".png"
         out = out / f"{source.stem}{RESULT_MARK}{own if suffix is None else suffix}"
     _format_for(out)
-    if out.resolve() == source.resolve() or (
-        os.path.exists(out) and os.path.exists(source) and out.samefile(source)
-    ):
+    both_exist = os.path.exists(out) and os.path.exists(source)
+    if out.resolve() == source.resolve() or (both_exist and out.samefile(source)):
         raise ImageError(f"{out}: is the photo itself, which is never overwritten; choose another name")
     return out
 

@@ -29,4 +29,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         return torch.load(Path(path), map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: not a checkpoint of resharp, or broken ({reason}); delete it to start anew") from error
+        raise ModelError(
+            f"{path}: not a checkpoint, or broken ({reason}); delete it to start anew"
+        ) from error

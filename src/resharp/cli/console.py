@@ -1,0 +1,57 @@
+"""What the program says: results on standard output, everything else on standard error, a line each."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from contextlib import suppress
+
+from resharp.errors import ResharpError
+
+
+def say(text: str) -> None:
+    """A result, on standard output, at once even where that is a file or a pipe."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """A remark or progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def complain(text: str) -> None:
+    """A problem, on standard error, as one line under the program's name."""
+    note(f"resharp: {' '.join(text.split())}")
+
+
+def report_error(error: BaseException, *, debug: bool) -> None:
+    """One line about `error`; with `debug`, the traceback before it."""
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+    complain(describe(error))
+
+
+def describe(error: BaseException) -> str:
+    """The line for `error`: its own words where they are meant for users, else its type and words."""
+    if isinstance(error, ResharpError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "not enough memory; close other programs, or give it less at once"
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"unexpected error ({words}); run again with --debug for details"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is one of the ways in which numpy and torch say that memory has run out."""
+    if isinstance(error, MemoryError):
+        return True
+    # torch has one type for GPUs and none for the CPU; its words tell, without importing it.
+    signs = ("not enough memory", "DefaultCPUAllocator", "out of memory")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def accept_any_file_name() -> None:
+    """Let names that the terminal's encoding cannot show be printed escaped, and not end the run."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # a stream put in place by others may not have it
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

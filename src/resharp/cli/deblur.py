@@ -1,0 +1,185 @@
+"""`resharp deblur`: photos and folders of photos in, restored photos out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from resharp.cli.console import complain, describe, note, report_error, say
+from resharp.cli.options import DebugOption, DeviceOption, JsonOption, pick_device
+from resharp.errors import ConfigError, OutputError, ResharpError
+
+if TYPE_CHECKING:
+    from resharp.cli.picture import Result
+    from resharp.cli.plan import Failure, Job
+    from resharp.pipeline import DeblurPipeline
+
+PARTS = ("predictor", "diffusion")
+_MADE_BY = {
+    "predictor": "made by the initial predictor, this model's default; --part diffusion draws samples",
+    "input": "this model passes photos through unchanged: no part of it has been shown to help; see --part",
+}
+
+
+def deblur(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, and folders to search.")],
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="OUT", help="A file or a folder; default NAME.deblurred.EXT."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps, 1 to 10000.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Samples to draw and average, 1 to 1000.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same picture.")] = 0,
+    sampler: Annotated[
+        str | None, typer.Option(metavar="dpm++|ddim|ddpm|unipc", help="How noise is walked back.")
+    ] = None,
+    final_variance: Annotated[float | None, typer.Option(help="Last beta of the sampling schedule, in (0, 1).")] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="|".join(PARTS), help="Which part of the model makes the picture.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="PATH|ID", help="A model folder or Hub id; default: the shipped one.")
+    ] = None,
+    device: DeviceOption = "auto",
+    spread: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Write how much samples differ, as a gray PNG.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Restore blurry photos.
+
+    Steps, samples, sampler or final variance, if given, make the diffusion run; else the model's default does.
+    """
+    drawing = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
+    try:
+        _check_options(inputs, spread, part, drawing)
+        jobs, failures = _jobs(inputs, output)
+        place = _spread_place(spread, jobs, overwrite)
+        settings = {**drawing, "seed": seed, "output": part}
+        pipeline = _pipeline(model, device, settings) if jobs else None
+    except ResharpError as error:
+        if as_json:
+            say(json.dumps({"results": [], "restored": 0, "failed": 0, "error": str(error)}))
+        raise
+    results = [_failed(failure.source, failure.error, debug) for failure in failures]
+    results += _restore_all(pipeline, jobs, settings, place, overwrite, quiet=as_json, debug=debug)
+    failed = sum(result.error is not None for result in results)
+    if as_json:
+        counts = {"restored": len(results) - failed, "failed": failed, "error": None}
+        say(json.dumps({"results": [asdict(result) for result in results], **counts}, indent=2))
+    elif len(results) > 1:
+        note(f"restored {len(results) - failed}, failed {failed}")
+    return 1 if failed else 0
+
+
+def _check_options(inputs: Sequence[str], spread: str | None, part: str | None, drawing: dict[str, Any]) -> None:
+    """What can be refused without looking at any file."""
+    if part is not None and part not in PARTS:
+        raise ConfigError(f"unknown part {part!r}; allowed: {', '.join(PARTS)}")
+    given = [name for name, value in drawing.items() if value is not None]
+    if part == "predictor" and given:
+        option = given[0].replace("_", "-")
+        raise ConfigError(f"--{option} is for the diffusion; leave it out, or choose --part diffusion")
+    if spread is None:
+        return
+    if drawing["samples"] is None or drawing["samples"] < 2:
+        raise ConfigError("--spread shows how samples differ: add --samples 2 or more")
+    if len(inputs) > 1 or Path(inputs[0]).is_dir():
+        raise ConfigError("--spread is for one photo at a time; give a single file")
+    if Path(spread).suffix.lower() != ".png":
+        raise ConfigError(f"--spread writes a PNG, and {spread!r} is not named so; give a name ending in .png")
+
+
+def _jobs(inputs: Sequence[str], output: str | None) -> tuple[list[Job], list[Failure]]:
+    from resharp.cli.plan import find_inputs, plan
+
+    photos, failures = find_inputs(inputs)
+    several = len(inputs) > 1 or Path(inputs[0]).is_dir()
+    return plan(photos, output, several=several), failures
+
+
+def _spread_place(spread: str | None, jobs: Sequence[Job], overwrite: bool) -> Path | None:
+    from resharp.cli.places import check_file, check_folder
+
+    if spread is None:
+        return None
+    place = Path(spread)
+    for job in jobs:
+        if place.resolve() in (job.source.resolve(), job.target.resolve()):
+            raise OutputError(f"{place}: is the photo or its restoration; choose another name for --spread")
+    check_folder(place.parent)
+    check_file(place, overwrite=overwrite)
+    return place
+
+
+def _pipeline(model: str | None, device: str, settings: dict[str, Any]) -> DeblurPipeline:
+    """The model on its device, with every setting found acceptable to it."""
+    chosen = pick_device(device)
+    import torch
+
+    from resharp.pipeline import DeblurPipeline, sample_generator
+
+    pipeline = DeblurPipeline.from_pretrained(model)
+    sample_generator(settings["seed"], 0)
+    # restore() checks all settings first; what follows is nothing for "input" and one pixel's work for g.
+    trial = "predictor" if settings["output"] == "predictor" else "input"
+    pipeline.restore(torch.zeros(1, 3, 1, 1), **{**settings, "output": trial})
+    return pipeline.to(chosen)
+
+
+def _restore_all(
+    pipeline: DeblurPipeline | None,
+    jobs: Sequence[Job],
+    settings: dict[str, Any],
+    spread: Path | None,
+    overwrite: bool,
+    *,
+    quiet: bool,
+    debug: bool,
+) -> list[Result]:
+    """Restore one after the other; a failure is told and does not stop the rest."""
+    from resharp.cli.picture import restore_file
+    from resharp.cli.places import check_file
+    from resharp.progress import progress_after_a_second
+
+    results: list[Result] = []
+    told = settings["output"] is not None
+    for i, job in enumerate(jobs, start=1):
+        try:
+            check_file(job.target, overwrite=overwrite)
+            # File names stay out of the bar: brackets in them would be read as its markup.
+            with progress_after_a_second(f"deblurring {i} of {len(jobs)}") as on_step:
+                result = restore_file(pipeline, job.source, job.target, settings, spread=spread, on_step=on_step)
+        except Exception as error:
+            results.append(_failed(str(job.source), error, debug))
+            continue
+        results.append(result)
+        if not quiet:
+            size = f"{result.width}x{result.height}, {result.seconds:.1f} s"
+            say(f"{job.source} -> {job.target} ({size})")
+            if result.spread_maximum is not None:
+                say(f"{spread}: spread over {result.samples} samples; white is {result.spread_maximum:.4f} of 1")
+        if not told and result.part in _MADE_BY:
+            note(_MADE_BY[result.part])
+        told = True
+    return results
+
+
+def _failed(source: str, error: Exception, debug: bool) -> Result:
+    """Tell the user, and keep it for the summary."""
+    from resharp.cli.picture import Result
+
+    if isinstance(error, ResharpError):
+        report_error(error, debug=debug)
+    else:  # the line does not name the file by itself
+        if debug:
+            report_error(error, debug=True)
+        complain(f"{source}: {describe(error)}")
+    return Result(source, error=describe(error))
