@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resharp.cli.console import complain, describe, note, report_error, say
-from resharp.cli.options import DebugOption, DeviceOption, JsonOption, pick_device
+from resharp.cli.options import PARTS, DebugOption, DeviceOption, JsonOption, check_part, pick_device
 from resharp.errors import ConfigError, OutputError, ResharpError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from resharp.cli.plan import Failure, Job
     from resharp.pipeline import DeblurPipeline
 
-PARTS = ("predictor", "diffusion")
 _MADE_BY = {
     "predictor": "made by the initial predictor, this model's default; --part diffusion draws samples",
     "input": "this model passes photos through unchanged: no part of it has been shown to help; see --part",
@@ -81,8 +80,7 @@ def deblur(
 
 def _check_options(inputs: Sequence[str], spread: str | None, part: str | None, drawing: dict[str, Any]) -> None:
     """What can be refused without looking at any file."""
-    if part is not None and part not in PARTS:
-        raise ConfigError(f"unknown part {part!r}; allowed: {', '.join(PARTS)}")
+    check_part(part)
     given = [name for name, value in drawing.items() if value is not None]
     if part == "predictor" and given:
         option = given[0].replace("_", "-")

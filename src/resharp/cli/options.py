@@ -11,6 +11,7 @@ from resharp.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
+PARTS = ("predictor", "diffusion")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 DeviceOption = Annotated[
@@ -44,3 +45,13 @@ def pick_device(name: str) -> torch.device:
     if name != "auto" and name not in available:
         raise ConfigError(f"device {name!r} is not available here; allowed: auto, {', '.join(available)}")
     return torch.device(available[0] if name == "auto" else name)
+
+
+def check_part(name: str | None) -> None:
+    """None leaves the choice to the model.
+
+    Raises:
+        ConfigError: no such part.
+    """
+    if name is not None and name not in PARTS:
+        raise ConfigError(f"unknown part {name!r}; allowed: {', '.join(PARTS)}")

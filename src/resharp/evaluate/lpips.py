@@ -68,8 +68,7 @@ class LPIPS(nn.Module):
         """
         if restored.ndim != 4 or restored.shape[1] != 3 or restored.shape != sharp.shape:
             raise ValueError(
-                f"expected two (B, 3, H, W) tensors of one shape, got {tuple(restored.shape)} "
-                f"and {tuple(sharp.shape)}"
+                f"expected two (B, 3, H, W) tensors of one shape, got {tuple(restored.shape)} and {tuple(sharp.shape)}"
             )
         if min(restored.shape[-2:]) < MIN_SIDE_PX:
             height, width = restored.shape[-2:]

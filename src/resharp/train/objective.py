@@ -28,7 +28,7 @@ def objective(
     """The losses of one batch; "total" is the one to minimise.
 
     L = sum_k || R(H(phi_k(y))) - phi_k(x) ||_2 + weight || eps_hat - eps ||_1 (arXiv 2212.01789), with
-    || g(y) - x ||_1 beside it for predict-and-refine.
+    the predictor's own loss beside it for predict-and-refine.
 
     Args:
         x, y: sharp and blurry images, (B, 3, H, W) in [-1, 1].
@@ -45,7 +45,7 @@ def objective(
         losses["regression"] = regression_loss(model.guidance.regress(h), model.guidance.targets(x))
         total = total + config.regression_weight * losses["regression"]
     if g is not None and not given:
-        losses["prediction"] = prediction_loss(g, x)
+        losses["prediction"] = prediction_loss(g, x, config.prediction_loss)
         total = total + losses["prediction"]
     if config.stage != "predictor" and weight > 0:
         # The residual's gradient must not reach g: DvSR's g is what is left over, ours is a regression.
