@@ -26,7 +26,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=".resharp-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"{path}: cannot write here ({reason}); choose another place with -o") from error
+        raise OutputError(f"{path}: cannot write here ({reason}); choose another place") from error
     os.close(handle)
     temporary = Path(name)
     try:

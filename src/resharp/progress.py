@@ -22,7 +22,8 @@ def progress_after_a_second(what: str, enabled: bool = True) -> Iterator[Callabl
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
+    counts = TextColumn("{task.description} {task.completed}/{task.total}", markup=False)
+    columns = (counts, BarColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
     started, task = time.monotonic(), None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,6 +73,16 @@ def save_model(
         save_file(stored, temporary, metadata={"format": "pt"})
     write_text(folder / SCHEDULER, _json(to_dict(schedule)))
     write_text(folder / CONFIG, _json(to_dict(_ConfigFile(model.config, defaults))))
+
+
+def save_defaults(folder: str | os.PathLike[str], defaults: Defaults) -> None:
+    """Replace what a saved model does when nothing is asked for; its weights are not touched.
+
+    Raises:
+        ModelError: there is no readable configuration to change.
+    """
+    path = Path(folder) / CONFIG
+    write_text(path, _json(to_dict(replace(_read(_ConfigFile, path), defaults=defaults))))
 
 
 def load_model(folder: str | os.PathLike[str]) -> tuple[ICDPM, NoiseSchedule, Defaults]:

@@ -16,13 +16,12 @@ from resharp import __version__
 from resharp.cli.console import note, say
 from resharp.cli.options import PARTS, DebugOption, DeviceOption, JsonOption, check_part, pick_device
 from resharp.cli.places import check_folder, make_folder
-from resharp.errors import ConfigError, ModelError
+from resharp.errors import ConfigError
 
 if TYPE_CHECKING:
     from resharp.cli.gate_scores import OnImage, Scores
     from resharp.evaluate.gate import Check
     from resharp.pipeline import DeblurPipeline
-    from resharp.serialization import Defaults
 
 
 def gate(
@@ -74,7 +73,9 @@ def gate(
     if out is not None:
         _write_scores(Path(out), scores, about, report, text)
     if write:
-        _write_default(Path(model), replace(used, output=decision))
+        from resharp.serialization import save_defaults
+
+        save_defaults(model, replace(used, output=decision))
     say(json.dumps(report, indent=2) if as_json else text)
     if write:
         note(f"{model}: output {decision} is the default now")
@@ -156,17 +157,3 @@ def _write_scores(folder: Path, scores: Scores, about: dict[str, Any], report: d
         write_json(folder / f"{part}_{kind}.json", rows, summaries[part, kind], what)
     write_text(folder / "gate.json", json.dumps(report, indent=2) + "\n")
     write_text(folder / "gate.md", text + "\n")
-
-
-def _write_default(folder: Path, defaults: Defaults) -> None:
-    """Replace the defaults in config.json; the weights and everything else stay as they are."""
-    from resharp.files import write_text
-    from resharp.serialization import CONFIG
-    from resharp.settings import to_dict
-
-    path = folder / CONFIG
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read any more ({error})") from error
-    write_text(path, json.dumps({**content, "defaults": to_dict(defaults)}, indent=2) + "\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
 from resharp.errors import DataError
@@ -26,11 +25,11 @@ class Scores:
 
     def summaries(self) -> dict[tuple[str, str], list[Summary]]:
         """Means, gains and their errors."""
-        return {key: summarise(_with_mean_blurry(rows)) for key, rows in self.rows.items()}
+        return {key: summarise(rows) for key, rows in self.rows.items()}
 
     def candidates(self) -> dict[str, Candidate]:
         """What the decision asks for."""
-        scored = {key: paired_scores(_with_mean_blurry(rows)) for key, rows in self.rows.items()}
+        scored = {key: paired_scores(rows) for key, rows in self.rows.items()}
         parts = dict.fromkeys(part for part, _ in scored)
         return {part: Candidate(*(scored[part, protocol] for protocol in PROTOCOLS)) for part in parts}
 
@@ -102,15 +101,3 @@ class Scorer:
     def _restorer(self, part: str) -> Callable[[Tensor, int], Tensor]:
         drawing = self.drawing if part == "diffusion" else {}
         return lambda blurry, seed: self.pipeline.restore(blurry, output=part, seed=seed, **drawing).image
-
-
-def _with_mean_blurry(rows: Sequence[Row]) -> list[Row]:
-    """Rows whose blurry score is the image's mean over seeds.
-
-    Summaries know one blurry score for an image. Where the seed decides the blur there is one a seed, and their
-    mean is what the mean restored score must be compared with.
-    """
-    blurry: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        blurry.setdefault((row.name, row.metric), []).append(row.blurry)
-    return [row._replace(blurry=float(np.mean(blurry[row.name, row.metric]))) for row in rows]

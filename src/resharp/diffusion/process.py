@@ -10,9 +10,10 @@ from resharp.errors import ConfigError
 
 def _roots(alpha_bar: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
     """sqrt(alpha_bar) and sqrt(1 - alpha_bar), shaped to multiply images."""
-    alpha_bar = alpha_bar.to(like.device).view(-1, 1, 1, 1)
-    # 1 - alpha_bar in the precision it came in: in float32 it would lose the smallest noise levels.
-    return alpha_bar.sqrt().to(like.dtype), (1 - alpha_bar).sqrt().to(like.dtype)
+    alpha_bar = alpha_bar.view(-1, 1, 1, 1)
+    # 1 - alpha_bar in the precision and place it came in: float32 would lose the smallest noise levels, and
+    # some devices have no float64.
+    return alpha_bar.sqrt().to(like.device, like.dtype), (1 - alpha_bar).sqrt().to(like.device, like.dtype)
 
 
 def q_sample(x0: Tensor, alpha_bar: Tensor, eps: Tensor) -> Tensor:

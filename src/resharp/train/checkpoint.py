@@ -11,9 +11,11 @@ import torch
 from resharp.errors import ModelError
 from resharp.files import atomic_path
 
+KEYS = ("step", "config", "model", "average", "optimizer")
+
 
 def save_checkpoint(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
-    """Write tensors, numbers and strings; the previous checkpoint stays until the new one is complete."""
+    """Write `KEYS`, which hold tensors, numbers and strings; the previous checkpoint stays until the new one is complete."""
     with atomic_path(path) as temporary:
         torch.save(state, temporary)
 
@@ -26,9 +28,10 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     try:
         # weights_only refuses pickled code: a checkpoint from elsewhere is as safe to open as a picture.
-        return torch.load(Path(path), map_location="cpu", weights_only=True)
+        state = torch.load(Path(path), map_location="cpu", weights_only=True)
+        if state.keys() != set(KEYS):
+            raise ValueError(f"it does not hold {', '.join(KEYS)}")
+        return state
     except Exception as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise ModelError(
-            f"{path}: not a checkpoint, or broken ({reason}); delete it to start anew"
-        ) from error
+        raise ModelError(f"{path}: not a checkpoint, or broken ({reason}); delete it to start anew") from error

@@ -16,6 +16,7 @@ from resharp.data.crops import SharpCrops, step_generator
 from resharp.data.synthetic import BlurSynthesiser
 from resharp.diffusion.loss import denoising_weight
 from resharp.errors import ConfigError, DataError
+from resharp.files import write_text
 from resharp.models.icdpm import ICDPM
 from resharp.serialization import Defaults, load_model, save_model
 from resharp.settings import to_dict
@@ -164,7 +165,7 @@ class Trainer:
         """Train to the configured number of steps, or until `minutes` have passed; save and validate at the end."""
         config, started = self.config, time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.json").write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
+        write_text(self.folder / "config.json", json.dumps(to_dict(config), indent=2) + "\n")
         self.report(f"{self.model.parameter_count() / 1e6:.2f} M parameters, {len(self.photos)} photographs")
         since, since_step = started, self.step
         self.model.train()
@@ -200,6 +201,7 @@ class Trainer:
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
+        self.folder.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self.folder / "checkpoint.pt", state)
         output = "predictor" if self.config.stage == "predictor" else "diffusion"
         defaults = Defaults(output=output, steps=8 if self.model.predictor is not None else 50)
