@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IN ?= examples/blurry.jpg
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: deblur test test-slow lint format clean
+.PHONY: deblur test test-slow train-default lint format clean
 
 deblur: $(VENV)/installed
 	@$(BIN)/resharp deblur "$(IN)" --overwrite
@@ -17,6 +17,13 @@ test: $(VENV)/installed-test
 
 test-slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow
+
+# Both stages of the shipped model, from sharp photographs alone; interrupted, it goes on where it was.
+DATA ?= photos
+RUN ?= $(BIN)/resharp train --data "$(DATA)"
+train-default: $(VENV)/installed
+	$(RUN) configs/fast.toml --out runs/fast
+	$(RUN) configs/fast_denoiser.toml --init runs/fast/model --out runs/fast_denoiser
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,28 +14,25 @@ PATIENCE_S = 1.0
 def progress_after_a_second(what: str, enabled: bool = True) -> Iterator[Callable[[int, int], None]]:
     """Yield `on_step(done, total)`; a bar comes up on standard error after a second and leaves no trace.
 
-    Without a terminal there is no bar: logs are not for animations.
+    A timer brings it up, so that one long step shows too, as a pulse. Without a terminal there is no bar: logs
+    are not for animations.
     """
     if not enabled or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    counts = TextColumn("{task.description} {task.completed}/{task.total}", markup=False)
-    columns = (counts, BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    started, task = time.monotonic(), None
-
-    def on_step(done: int, total: int) -> None:
-        nonlocal task
-        if task is None and time.monotonic() - started > PATIENCE_S:
-            bar.start()
-            task = bar.add_task(what, total=total)
-        if task is not None:
-            bar.update(task, completed=done)
-
+    task = bar.add_task(what, total=None)
+    timer = threading.Timer(PATIENCE_S, bar.start)
+    timer.daemon = True
+    timer.start()
     try:
-        yield on_step
+        yield lambda done, total: bar.update(task, completed=done, total=total)
     finally:
+        timer.cancel()
+        # The timer may be in the middle of starting the bar.
+        timer.join()
         bar.stop()

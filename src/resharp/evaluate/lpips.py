@@ -140,7 +140,7 @@ def _heads_path() -> Path:
     """Where torchmetrics keeps the heads; looked up without the seconds its import takes."""
     spec = importlib.util.find_spec("torchmetrics")
     if spec is None or spec.origin is None:
-        raise ModelError("LPIPS needs the torchmetrics package: pip install 'torchmetrics>=1.9'")
+        raise ModelError("LPIPS needs the extra 'evaluate': pip install 'resharp[evaluate]'")
     return Path(spec.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
 
 

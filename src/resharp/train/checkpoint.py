@@ -15,7 +15,7 @@ KEYS = ("step", "config", "model", "average", "optimizer")
 
 
 def save_checkpoint(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
-    """Write `KEYS`, which hold tensors, numbers and strings; the previous checkpoint stays until the new one is complete."""
+    """Write `KEYS` (tensors, numbers, strings); the previous file stays until the new one is complete."""
     with atomic_path(path) as temporary:
         torch.save(state, temporary)
 
