@@ -19,10 +19,10 @@ SIZES: dict[str, ModelConfig] = {
     "msgd-s": ModelConfig(guidance=_GUIDE_SMALL, denoiser=_SMALL),
     "msgd-l": ModelConfig(guidance=_GUIDE_LARGE, denoiser=_LARGE),
     "msgd-fast": ModelConfig(
-        guidance=GuidanceConfig(features=16, width=16, blocks=2),
+        guidance=GuidanceConfig(features=16, width=16, blocks=1),
         # 48 channels of noise arrive beside 96 of y and g(y): fewer than 96 would squeeze them.
-        denoiser=UNetConfig(widths=(96, 112, 128), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
-        predictor=UNetConfig(widths=(48, 80, 112), encoder_blocks=1, decoder_blocks=2, middle_blocks=2),
+        denoiser=UNetConfig(widths=(96, 96, 128), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
+        predictor=UNetConfig(widths=(32, 48, 64), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
         prediction_type="x0",
         patch_size=4,
         residual_scale=4.0,
