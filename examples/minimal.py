@@ -1,14 +1,12 @@
-"""The whole method on one picture: blur it, learn to undo that one blur, sample, compare.
+"""The whole method on one picture: blur it, learn to undo that blur, sample, compare.
 
-    python examples/minimal.py [PICTURE] [--steps 800] [--out minimal.deblurred.jpg]
-
-This is an overfitting demonstration: the network is tested on the very pair it was trained on, and knows nothing of
-other pictures. MEASURED
+An overfitting demonstration: the network is tested on the very pair it was trained on, and knows no other picture.
+Measured with the default picture and steps, on one CPU core (OMP_NUM_THREADS=1) beside another program's work:
+24.10 dB blurry, 27.75 dB restored, 118 s. With "eps" for "x0", the paper's choice, it ends at 20.70 dB.
 """
 
 import argparse
 import math
-import time
 from dataclasses import replace
 
 import torch
@@ -35,30 +33,32 @@ BLUR = replace(BLUR, object_share=0, highlight_share=0, noise_free_share=1, jpeg
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", nargs="?", default="examples/sharp.jpg")
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--out", default="minimal.deblurred.jpg")
     args = parser.parse_args()
     generator = torch.manual_seed(0)  # torch's own, which also draws the initial weights
 
     # 1. The pair: a sharp picture, and what a shaking camera would have made of it. Networks see [-1, 1].
     try:
-        blurry, sharp = BlurSynthesiser(BLUR)(photo_to_tensor(read_photo(args.picture)), generator)
-    except (ResharpError, ValueError) as error:
-        raise SystemExit(f"{args.picture}: {error}") from None
-    y, x = blurry * 2 - 1, sharp * 2 - 1
-    height, width = x.shape[2:]
-    # 2. The model: guidance at 1/2, 1/4 and 1/8 of the size, and a small guided UNet. The paper's network predicts
-    #    eps and diffuses pixels; predicting x0 in patches of 2x2 pixels learns much faster.
-    guidance = GuidanceConfig(features=16, width=16, blocks=2)
+        photo = photo_to_tensor(read_photo(args.picture))
+    except ResharpError as error:
+        raise SystemExit(str(error)) from None
+    synthesiser = BlurSynthesiser(BLUR)
+    if min(photo.shape[2:]) < CROP_PX + 2 * synthesiser.margin_px:
+        raise SystemExit(f"{args.picture}: too small; {CROP_PX + 2 * synthesiser.margin_px} px a side are needed")
+    blurry, sharp = synthesiser(photo, generator)
+    y, x, (height, width) = blurry * 2 - 1, sharp * 2 - 1, sharp.shape[2:]
+
+    # 2. The model: guidance at 1/2, 1/4 and 1/8 of the size, and a small guided UNet. The paper's predicts eps;
+    #    x0 does better in so few steps. Patches of 2x2 pixels, ours too, make a step cheaper.
     unet = UNetConfig(widths=(32, 48, 64), encoder_blocks=1, decoder_blocks=2, middle_blocks=1)
-    model = ICDPM(ModelConfig(guidance=guidance, denoiser=unet, prediction_type="x0", patch_size=2))
+    model = ICDPM(ModelConfig(GuidanceConfig(features=16, width=16, blocks=2), unet, None, "x0", patch_size=2))
     schedule = NoiseSchedule()
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
 
     # 3. Training on random crops of the one pair. L = sum_k || R(h_k) - phi_k(x) ||_2 + weight || output - target ||_1.
-    started = time.monotonic()
     for step in range(args.steps):
         corners = (torch.rand(BATCH, 2, generator=generator) * torch.tensor([height, width]).sub(CROP_PX)).long()
         crops = [(..., slice(i, i + CROP_PX), slice(j, j + CROP_PX)) for i, j in corners.tolist()]
@@ -77,7 +77,7 @@ def main() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if (step + 1) % 100 == 0:
+        if step % 100 == 99:
             print(f"step {step + 1}  regression {regression:.4f}  denoising {denoising:.4f}")
 
     # 4. Sampling: guidance once, then DPM-Solver++ from noise to a picture, x0 clamped at every step.
@@ -90,10 +90,8 @@ def main() -> None:
 
         x0 = sample(denoise, torch.randn(y.shape, generator=generator), schedule.grid(SAMPLING_STEPS), "dpm++")
         restored = ((x0[..., :height, :width] + 1) / 2).clamp(0, 1)
-
-    # 5. The result.
     before, after = (psnr(image, sharp).item() for image in (blurry, restored))
-    print(f"PSNR {before:.2f} dB blurry, {after:.2f} dB restored; {time.monotonic() - started:.0f} s; see {args.out}")
+    print(f"PSNR {before:.2f} dB blurry, {after:.2f} dB restored; see {args.out}")
     write_sheet(args.out, {"blurry": blurry, "restored": restored, "sharp": sharp}, rows=1)
 
 

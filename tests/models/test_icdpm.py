@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import TINY, awake
+from tiny import TINY, awake
 
 from resharp.errors import ConfigError
 from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import TINY
+from tiny import TINY
 
 from resharp.data.crops import SharpCrops, load_photos
 from resharp.data.synthetic import BlurConfig, BlurSynthesiser
