@@ -20,11 +20,11 @@ SIZES: dict[str, ModelConfig] = {
     "msgd-l": ModelConfig(guidance=_GUIDE_LARGE, denoiser=_LARGE),
     "msgd-fast": ModelConfig(
         guidance=GuidanceConfig(features=16, width=16, blocks=1),
-        # 48 channels of noise arrive beside 96 of y and g(y): fewer than 96 would squeeze them.
-        denoiser=UNetConfig(widths=(96, 96, 128), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
-        predictor=UNetConfig(widths=(32, 48, 64), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
+        # 12 channels of noise arrive beside 24 of y and g(y).
+        denoiser=UNetConfig(widths=(32, 48, 64, 96), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
+        predictor=UNetConfig(widths=(16, 32, 48, 64), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
         prediction_type="x0",
-        patch_size=4,
+        patch_size=2,
         residual_scale=4.0,
     ),
 }

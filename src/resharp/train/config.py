@@ -45,8 +45,8 @@ class TrainConfig:
     ramp_steps: int = 20_000
     # Weight of the guidance's regression loss beside the others.
     regression_weight: float = 1.0
-    # Loss of the initial predictor: mean absolute error, or decibels; see `resharp.diffusion.loss`.
-    prediction_loss: Literal["l1", "log_mse"] = "l1"
+    # Loss of the initial predictor; see `resharp.diffusion.loss`.
+    prediction_loss: Literal["l1", "charbonnier"] = "l1"
     seed: int = 0
     log_every: int = 50
     validate_every: int = 5000
