@@ -18,6 +18,8 @@ from resharp.train.config import TrainConfig
 
 CROP_PX = 128
 CROPS_PER_PHOTO = 2
+# A crop that the synthesiser left alone has infinite PSNR; it should count as good, not outweigh all others.
+PSNR_LIMIT_DB = 50.0
 
 
 class Validation:
@@ -51,7 +53,7 @@ class Validation:
         columns = {name: images.cpu() for name, images in columns.items()}
         scores = {}
         for name, images in columns.items():
-            scores[f"psnr_{name}"] = float(psnr(images, self.sharp).clamp(max=100).mean())
+            scores[f"psnr_{name}"] = float(psnr(images, self.sharp).clamp(max=PSNR_LIMIT_DB).mean())
             scores[f"ssim_{name}"] = float(ssim(images, self.sharp).mean())
         sheet.parent.mkdir(parents=True, exist_ok=True)
         write_sheet(sheet, {**columns, "sharp": self.sharp}, rows=8)
