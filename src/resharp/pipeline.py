@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -196,8 +195,3 @@ def sample_generator(seed: int, index: int) -> torch.Generator:
     if not 0 <= seed < 2**48:
         raise ConfigError(f"seed is {seed}; allowed: 0 to 2^48 - 1")
     return torch.Generator().manual_seed(seed * MAX_SAMPLES + index)
-
-
-def default_model_folder() -> Path:
-    """Where the model that ships with resharp lies."""
-    return locate_model(None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,9 +100,3 @@ class SharpCrops(torch.utils.data.Dataset):
         if draw[4] < 0.5:
             crop = crop.flip(2)
         return torch.rot90(crop, int(draw[5] * 4), (1, 2)).contiguous()
-
-
-def warn_left_out(left_out: Sequence[str]) -> None:
-    """One warning for each file that training goes on without."""
-    for line in left_out:
-        warnings.warn(f"left out: {line}", stacklevel=2)
