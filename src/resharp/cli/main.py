@@ -14,6 +14,7 @@ import typer
 
 from resharp import __version__
 from resharp.cli.console import accept_any_file_name, complain, report_error, say
+from resharp.cli.data import data
 from resharp.cli.deblur import deblur
 from resharp.cli.gate import gate
 from resharp.cli.info import info
@@ -22,6 +23,7 @@ from resharp.cli.train import train
 app = typer.Typer(name="resharp", add_completion=False, pretty_exceptions_enable=False)
 for command in (deblur, info, train, gate):
     app.command()(command)
+app.add_typer(data)
 
 # Typer brings its own copy of click from 0.20 or so on; either way these are the base classes.
 _UsageError = typer.BadParameter.__bases__[0]
