@@ -25,7 +25,7 @@ ALLOWED = {
     "models": {"errors"},
     "diffusion": {"errors"},
     "images": {"errors", "files"},
-    "data": {"errors", "images"},
+    "data": {"errors", "files", "images"},
     "evaluate": {"errors", "files", "images", "data"},
     "restoration": {"models", "diffusion"},
     "serialization": {"errors", "files", "settings", "models", "diffusion"},
@@ -34,6 +34,11 @@ ALLOWED = {
     "train": {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "evaluate"),
         *("restoration", "serialization"),
+    },
+    "bench": {"errors", "models", "diffusion", "data", "serialization", "train"},
+    "analysis": {
+        *("errors", "files", "settings", "models", "diffusion", "images", "data", "evaluate"),
+        *("restoration", "serialization", "pipeline", "train"),
     },
 }
 LEAVES = {"cli", "__main__", "__init__"}  # may import anything, and nothing imports them

@@ -21,5 +21,9 @@ class DataError(ResharpError):
     """A folder of photographs that cannot be used for training or scoring."""
 
 
+class TrainingError(ResharpError):
+    """A run of training that must not go on."""
+
+
 class OutputError(ResharpError):
     """A place that cannot be written to."""

@@ -48,6 +48,8 @@ class DeblurPipeline:
     def __init__(self, model: ICDPM, schedule: NoiseSchedule, defaults: Defaults) -> None:
         if defaults.output == "predictor" and model.predictor is None:
             raise ConfigError("the default output is 'predictor', but this model has no initial predictor")
+        if defaults.output == "diffusion" and model.denoiser is None:
+            raise ConfigError("the default output is 'diffusion', but this model is a regression and has no denoiser")
         self.model, self.schedule, self.defaults = model, schedule, defaults
 
     @classmethod
@@ -178,6 +180,8 @@ class DeblurPipeline:
             raise ConfigError(f"unknown output {output!r}; allowed: diffusion, predictor, input")
         if output == "predictor" and self.model.predictor is None:
             raise ConfigError("this model has no initial predictor; use output 'diffusion'")
+        if output == "diffusion" and self.model.denoiser is None:
+            raise ConfigError("this model is a regression and cannot draw samples; use output 'predictor'")
         if not 1 <= samples <= MAX_SAMPLES:
             raise ConfigError(f"samples is {samples}; allowed: 1 to {MAX_SAMPLES}")
         if sampler not in SAMPLERS:

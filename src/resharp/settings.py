@@ -20,7 +20,7 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
     Args:
         cls: a dataclass type whose annotations are int, float, bool, str, `tuple[X, ...]`, a Literal,
             another dataclass, or one of these or None.
-        data: a mapping with a subset of the fields' names as keys.
+        data: a mapping with a subset of the fields' names as keys; false stands for None where that is allowed.
         where: named in errors: a file's name, and the table in it.
 
     Raises:
@@ -62,7 +62,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(hint) if option is not type(None)]
-        return None if value is None else _convert(options[0], value, where)
+        # TOML has no word for nothing; `guidance = false` is how it says "without".
+        return None if value is None or (value is False and bool not in options) else _convert(options[0], value, where)
     if origin is typing.Literal:
         allowed = typing.get_args(hint)
         if value not in allowed:

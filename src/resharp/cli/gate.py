@@ -107,9 +107,10 @@ def _pipeline(model: str, steps: int | None, samples: int | None) -> DeblurPipel
 
 
 def _parts(pipeline: DeblurPipeline, part: str | None) -> list[str]:
-    there = [name for name in PARTS if name != "predictor" or pipeline.model.predictor is not None]
+    parts = {"predictor": pipeline.model.predictor, "diffusion": pipeline.model.denoiser}
+    there = [name for name in PARTS if parts[name] is not None]
     if part is not None and part not in there:
-        raise ConfigError("this model has no initial predictor; score --part diffusion")
+        raise ConfigError(f"this model has no {part} part; score --part {there[0]}")
     return there if part is None else [part]
 
 

@@ -54,6 +54,10 @@ class Source(Protocol):
     def kind(self) -> Kind:
         """Whether samples have a blurry partner."""
 
+    @property
+    def left_out(self) -> list[str]:
+        """One line, with the reason, for each photograph known to be unusable before any was drawn."""
+
     def __len__(self) -> int:
         """How many photographs there are: those of one epoch."""
 

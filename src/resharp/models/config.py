@@ -70,7 +70,8 @@ class ModelConfig:
 
     # None is icDPM without guidance.
     guidance: GuidanceConfig | None = field(default_factory=GuidanceConfig)
-    denoiser: UNetConfig = field(default_factory=UNetConfig)
+    # None is a plain regression: the predictor alone.
+    denoiser: UNetConfig | None = field(default_factory=UNetConfig)
     # None diffuses the image (arXiv 2212.01789); else the residual x - g(y) is diffused (arXiv 2112.02475).
     predictor: UNetConfig | None = None
     # What the denoiser's output stands for; eps is the paper's.
@@ -81,6 +82,8 @@ class ModelConfig:
     residual_scale: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.denoiser is None and self.predictor is None:
+            raise ConfigError("denoiser and predictor are both absent: nothing would restore; give one of them")
         if self.residual_scale <= 0:
             raise ConfigError(f"residual_scale is {self.residual_scale}; it must be above 0")
         if self.predictor is None and self.residual_scale != 1.0:

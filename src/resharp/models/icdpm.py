@@ -26,7 +26,9 @@ class ICDPM(nn.Module):
         if config.predictor is not None:
             self.predictor = UNet(config.predictor, 3, noise_level=False, **options)
         # The denoiser of a residual sees x_t, y and g(y); that of an image x_t and y.
-        self.denoiser = UNet(config.denoiser, 6 if config.predictor is None else 9, **options)
+        self.denoiser = None
+        if config.denoiser is not None:
+            self.denoiser = UNet(config.denoiser, 6 if config.predictor is None else 9, **options)
 
     @property
     def size_multiple(self) -> int:
@@ -59,6 +61,8 @@ class ICDPM(nn.Module):
             h: from `guide(y)`.
             g: from `predict(y, h)`; needed exactly when there is a predictor.
         """
+        if self.denoiser is None:
+            raise ValueError("this model is a regression and has no denoiser")
         parts = [x_t, y] if self.predictor is None else [x_t, y, g]
         return self.denoiser(torch.cat(parts, dim=1), alpha_bar, h)  # type: ignore[arg-type]
 

@@ -1,10 +1,8 @@
-"""What a training run is, as a dataclass read from TOML."""
+"""What a training run is, as a dataclass."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from resharp.data.synthetic import BlurConfig
@@ -12,14 +10,18 @@ from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 from resharp.models.config import ModelConfig
 from resharp.models.sizes import size
-from resharp.settings import from_dict
+
+# Settings that decide how a run is watched and carried out, and not what it computes: they may change on resume.
+OPERATIONAL = frozenset(
+    {"log_every", "validate_every", "checkpoint_every", "keep_checkpoints", "tracker", "cache_gb", "max_skipped_steps"}
+)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run; every value is saved with it."""
+    """One training run; every value is saved with it. Defaults are the paper's where they are known."""
 
-    # A named size, unless a [model] table describes the network.
+    # A named size; what a [model] table says replaces that part of it.
     size: str = "msgd-fast"
     model: ModelConfig | None = None
     # "joint" trains all at once as the paper does; "predictor" the guidance and g; "denoiser" the rest,
@@ -27,11 +29,21 @@ class TrainConfig:
     stage: Literal["joint", "predictor", "denoiser"] = "joint"
     # A saved model to start from.
     init: str | None = None
+    # Of the data set: "train", "test", "val".
+    split: str = "train"
+    # Which blurry photographs of GOPRO_Large.
+    gopro_blur: Literal["blur", "blur_gamma"] = "blur"
     steps: int = 1_000_000
     batch_size: int = 256
+    # Crops that one process handles at once; None shares the batch out equally and makes no parts of that.
+    micro_batch_size: int | None = None
     crop_px: int = 128
-    # Smallest factor of the random resize of training photographs.
+    # Smallest factor of the random resize of sharp training photographs; pairs are not resized.
     scale_min: float = 0.6
+    # Reading positions in each process's part of packed shards: a multiple of the workers is best.
+    streams: int = 4
+    # Photographs are held decoded in memory if they fit into this many GB, else read when needed.
+    cache_gb: float = 4.0
     lr: float = 1e-4
     lr_warmup_steps: int = 20_000
     # "none" keeps the rate after the warm-up, as the paper does; "cosine" lowers it to 1 % at the last step.
@@ -47,21 +59,30 @@ class TrainConfig:
     regression_weight: float = 1.0
     # Loss of the initial predictor; see `resharp.diffusion.loss`.
     prediction_loss: Literal["l1", "charbonnier"] = "l1"
+    # "auto" is bfloat16 autocast on CUDA and float32 elsewhere.
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    # torch.compile: minutes at the start, faster steps on a GPU.
+    compile: bool = False
     seed: int = 0
+    # Steps whose gradient is not finite are skipped; one more than this many ends the run.
+    max_skipped_steps: int = 20
     log_every: int = 50
+    tracker: Literal["tensorboard", "trackio", "wandb", "none"] = "tensorboard"
     validate_every: int = 5000
-    # Photographs kept out of training to validate on.
+    # Photographs to validate on: of the data set's test photographs, else kept out of training; 0 does without.
     validation_photos: int = 8
     checkpoint_every: int = 1000
+    keep_checkpoints: int = 2
     blur: BlurConfig = field(default_factory=BlurConfig)
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
 
     def __post_init__(self) -> None:
         positive = ("steps", "batch_size", "lr", "log_every", "validate_every", "checkpoint_every", "clip_norm")
-        for name in (*positive, "validation_photos"):
+        for name in (*positive, "keep_checkpoints", "streams"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("lr_warmup_steps", "warm_start_steps", "ramp_steps", "regression_weight"):
+        not_negative = ("lr_warmup_steps", "warm_start_steps", "ramp_steps", "regression_weight", "max_skipped_steps")
+        for name in (*not_negative, "validation_photos", "cache_gb"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must not be negative")
         for name in ("beta_1", "beta_2", "ema_decay"):
@@ -71,36 +92,28 @@ class TrainConfig:
             raise ConfigError(f"scale_min is {self.scale_min}; allowed: above 0 up to 1")
         if self.crop_px < 32 or self.crop_px % 32:
             raise ConfigError(f"crop_px is {self.crop_px}; allowed: multiples of 32 from 32 on")
-        if self.stage == "predictor" and self.model_config().predictor is None:
+        if self.micro_batch_size is not None and (self.micro_batch_size < 1 or self.batch_size % self.micro_batch_size):
+            raise ConfigError(
+                f"micro_batch_size is {self.micro_batch_size}; allowed: divisors of batch_size, {self.batch_size}"
+            )
+        self._check_stage()
+
+    def _check_stage(self) -> None:
+        """Every step must have something to train."""
+        model = self.model_config()
+        if self.stage == "predictor" and model.predictor is None:
             raise ConfigError("stage is 'predictor', but this model has none: add one, or train 'joint'")
+        if self.stage != "predictor" and model.denoiser is None:
+            raise ConfigError(f"stage is {self.stage!r}, but this model has no denoiser: train 'predictor'")
+        if self.warm_start_steps and self.stage != "predictor":
+            regression = model.guidance is not None and model.guidance.regression and self.regression_weight > 0
+            given = self.stage == "denoiser" and model.predictor is not None
+            if given or not (regression or model.predictor is not None):
+                raise ConfigError(
+                    f"warm_start_steps is {self.warm_start_steps}, but without a regression loss there is nothing to "
+                    "train in these steps: set it to 0"
+                )
 
     def model_config(self) -> ModelConfig:
         """The network: the [model] table, or the named size."""
         return self.model if self.model is not None else size(self.size)
-
-
-def load_config(path: str | os.PathLike[str], **overrides: object) -> TrainConfig:
-    """Read a TOML file.
-
-    Args:
-        path: the file.
-        overrides: fields that replace the file's; None leaves the file's.
-
-    Raises:
-        ConfigError: missing file, broken TOML, unknown key, or a value that is not allowed.
-    """
-    try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot read this configuration ({error}); give a TOML file") from error
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
-    data.update({key: value for key, value in overrides.items() if value is not None})
-    return from_dict(TrainConfig, data, str(path))

@@ -18,42 +18,51 @@ def trained_parts(model: ICDPM, stage: str) -> list[nn.Parameter]:
     # Without a predictor the guidance has not been trained yet when the denoiser's turn comes.
     frozen = {"joint": [], "predictor": [model.denoiser], "denoiser": earlier if model.predictor else []}[stage]
     for part in frozen:
-        part.requires_grad_(False)
+        if part is not None:
+            part.requires_grad_(False)
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def objective(
-    model: ICDPM, config: TrainConfig, x: Tensor, y: Tensor, weight: float, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """The losses of one batch; "total" is the one to minimise.
+class Objective(nn.Module):
+    """The model with its losses behind one `forward`, which is all that data-parallel training looks at.
 
     L = sum_k || R(H(phi_k(y))) - phi_k(x) ||_2 + weight || eps_hat - eps ||_1 (arXiv 2212.01789), with
     the predictor's own loss beside it for predict-and-refine.
-
-    Args:
-        x, y: sharp and blurry images, (B, 3, H, W) in [-1, 1].
-        weight: of the denoising loss; at 0 the denoiser does not run.
     """
-    losses: dict[str, Tensor] = {}
-    total = x.new_zeros(())
-    given = config.stage == "denoiser" and model.predictor is not None
-    with torch.no_grad() if given else nullcontext():
-        # Frozen guidance is used as it will be at inference, without noise.
-        h = model.guide(y, None if given else generator)
-        g = None if model.predictor is None else model.predict(y, h)
-    if model.guidance is not None and not given and model.config.guidance.regression:
-        losses["regression"] = regression_loss(model.guidance.regress(h), model.guidance.targets(x))
-        total = total + config.regression_weight * losses["regression"]
-    if g is not None and not given:
-        losses["prediction"] = prediction_loss(g, x, config.prediction_loss)
-        total = total + losses["prediction"]
-    if config.stage != "predictor" and weight > 0:
-        # The residual's gradient must not reach g: DvSR's g is what is left over, ours is a regression.
-        x0 = x if g is None else model.config.residual_scale * (x - g.detach())
-        seen = None if g is None else g.detach()
-        losses["denoising"] = denoising_loss(
-            model, config.schedule, x0, y, h, seen, model.config.prediction_type, generator
-        )
-        total = total + weight * losses["denoising"]
-    losses["total"] = total
-    return losses
+
+    def __init__(self, model: ICDPM, config: TrainConfig) -> None:
+        super().__init__()
+        self.model, self.config = model, config
+
+    def forward(self, x: Tensor, y: Tensor, weight: float, generator: torch.Generator) -> dict[str, Tensor]:
+        """The losses of a batch, as scalars; "total" is the one to minimise.
+
+        Args:
+            x, y: sharp and blurry images, (B, 3, H, W) in [-1, 1].
+            weight: of the denoising loss; at 0 the denoiser does not run.
+            generator: of the noise in phi, the noise level and eps.
+        """
+        model, config = self.model, self.config
+        losses: dict[str, Tensor] = {}
+        total = x.new_zeros(())
+        given = config.stage == "denoiser" and model.predictor is not None
+        with torch.no_grad() if given else nullcontext():
+            # Frozen guidance is used as it will be at inference, without noise.
+            h = model.guide(y, None if given else generator)
+            g = None if model.predictor is None else model.predict(y, h)
+        if model.guidance is not None and not given and model.config.guidance.regression:
+            losses["regression"] = regression_loss(model.guidance.regress(h), model.guidance.targets(x))
+            total = total + config.regression_weight * losses["regression"]
+        if g is not None and not given:
+            losses["prediction"] = prediction_loss(g, x, config.prediction_loss)
+            total = total + losses["prediction"]
+        if config.stage != "predictor" and weight > 0:
+            # The residual's gradient must not reach g: DvSR's g is what is left over, ours is a regression.
+            x0 = x if g is None else model.config.residual_scale * (x - g.detach())
+            seen = None if g is None else g.detach()
+            losses["denoising"] = denoising_loss(
+                model, config.schedule, x0, y, h, seen, model.config.prediction_type, generator
+            )
+            total = total + weight * losses["denoising"]
+        losses["total"] = total
+        return losses

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from resharp.data.crops import SharpCrops, step_generator
+from resharp.data.crops import cropped, stacked
+from resharp.data.draws import BLUR, CROP, part_generator
+from resharp.data.source import Sample
 from resharp.data.synthetic import BlurSynthesiser
 from resharp.evaluate.metrics import psnr, ssim
 from resharp.images.sheet import write_sheet
@@ -27,16 +28,25 @@ class Validation:
 
     Args:
         config: seed and noise schedule.
-        photos: uint8 (3, H, W), kept out of training.
-        synthesiser: the training's own: validation is in domain.
+        samples: photographs kept out of training, all with a blurry partner or all without.
+
+    Where the blur is made, it is made as in training: validation is in domain.
     """
 
-    def __init__(self, config: TrainConfig, photos: Sequence[Tensor], synthesiser: BlurSynthesiser) -> None:
+    def __init__(self, config: TrainConfig, samples: Sequence[Sample]) -> None:
         self.config = config
-        size = CROP_PX + 2 * synthesiser.margin_px
-        crops = SharpCrops(photos, CROPS_PER_PHOTO * len(photos), size, 1, config.seed + 1, scale_min=1.0)
-        generator = step_generator(config.seed + 1, 0, stream=1)
-        self.blurry, self.sharp = synthesiser(crops[0].float() / 255, generator)
+        synthesiser = BlurSynthesiser(config.blur)
+        paired = samples[0].blurry is not None
+        size_px = CROP_PX + (0 if paired else 2 * synthesiser.margin_px)
+        # Step -1 is one that training does not take.
+        generator = part_generator(config.seed, -1, 0, CROP)
+        chosen = [sample for sample in samples for _ in range(CROPS_PER_PHOTO)]
+        crops = stacked([cropped(sample, size_px, 1.0, generator) for sample in chosen])
+        sharp = crops.sharp.float() / 255
+        if crops.blurry is not None:
+            self.blurry, self.sharp = crops.blurry.float() / 255, sharp
+        else:
+            self.blurry, self.sharp = synthesiser(sharp, part_generator(config.seed, -1, 0, BLUR))
 
     @torch.no_grad()
     def __call__(self, model: ICDPM, sheet: Path) -> dict[str, float]:
@@ -46,7 +56,7 @@ class Validation:
         columns = {"blurry": self.blurry}
         if model.predictor is not None:
             columns["predictor"] = predicted(conditions)
-        if self.config.stage != "predictor":
+        if self.config.stage != "predictor" and model.denoiser is not None:
             generator = torch.Generator().manual_seed(self.config.seed)
             grid = self.config.schedule.grid(min(8, self.config.schedule.train_steps))
             columns["diffusion"] = diffused(model, conditions, grid, "dpm++", generator)
