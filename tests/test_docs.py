@@ -160,11 +160,11 @@ def mistakes(line: str) -> str | None:
     """What is wrong with a call of the program, or None. Brackets and dots of a synopsis are looked through."""
     program = typer.main.get_command(app)
     words = [word.strip("[]").removesuffix("...") for word in shlex.split(line)[1:]]
-    command = program
-    if words and not words[0].startswith("-"):
-        if words[0] not in program.commands:
+    command, words = program, list(words)
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        if words[0] not in command.commands:
             return f"no command {words[0]!r}"
-        command = program.commands[words[0]]
+        command = command.commands[words.pop(0)]
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
     unknown = [word for word in words if word.startswith("-") and word.split("=")[0] not in options | {"--help", "-"}]
     return f"{command.name} has no {unknown[0]}" if unknown else None
@@ -185,6 +185,9 @@ def test_commands_are_found_and_their_mistakes_too(tmp_path):
     assert mistakes("resharp sharpen a.jpg") == "no command 'sharpen'"
     assert mistakes("resharp deblur INPUT... [-o OUT] [--steps N] [--overwrite]") is None
     assert mistakes("resharp --version") is None
+    assert mistakes("resharp data sharpen a.jpg") == "no command 'sharpen'"
+    assert mistakes("resharp data check a --sharpen") == "check has no --sharpen"
+    assert mistakes("resharp data check PATH") is None
 
 
 # examples/minimal.py

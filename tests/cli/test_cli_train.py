@@ -20,6 +20,7 @@ log_every = 1
 [model]
 prediction_type = "x0"
 patch_size = 2
+residual_scale = 1.0
 guidance = {{ features = 4, width = 4, blocks = 1, scales = [1] }}
 denoiser = {{ widths = [8, 8], encoder_blocks = 1, decoder_blocks = 2, middle_blocks = 1 }}
 predictor = {{ widths = [8, 8], encoder_blocks = 1, decoder_blocks = 2, middle_blocks = 1 }}
@@ -58,7 +59,7 @@ def test_broken_files_are_named_and_training_goes_on(resharp, config, data, phot
     ran = resharp("train", config(), "--data", data, "--out", run_folder, "--device", "cpu")
     assert ran.code == 0, ran.err
     named = ran.err.splitlines()
-    assert named[0] == "left out 3 of 6 files:"
+    assert named[0] == "left out 3 photos:"
     assert [any(name in line for line in named[1:]) for name in ("broken.jpg", "empty.png", "small.png")] == [True] * 3
     assert len(named) == 4
     assert f"resharp deblur photo.jpg --model {run_folder / 'model'}" in ran.out
@@ -113,7 +114,7 @@ def test_what_training_refuses(resharp, config, data, tmp_path):
     (bad / "a.jpg").touch()
     for words, says in (
         ([config(), "--data", tmp_path / "none"], "no photos in this folder"),
-        ([config(), "--data", tmp_path / "missing"], "no such file"),
+        ([config(), "--data", tmp_path / "missing"], "no such folder"),
         ([config(), "--data", bad], "no usable photograph to train on"),
         ([config("validation_photos = 3").parent / "gone.toml", "--data", data], "gone.toml: cannot read"),
         ([config(), "--data", data, "--steps", 0], "steps is 0; it must be above 0"),
@@ -128,3 +129,46 @@ def test_what_training_refuses(resharp, config, data, tmp_path):
     assert ran.code == 1
     assert "cannot be a folder" in ran.line
     assert not (tmp_path / "run").exists()
+
+
+def test_settings_from_the_command_line(resharp, config, data, tmp_path):
+    words = ["--set", "lr=0.5e-4", "--set", "model.guidance.features=8", "--device", "cpu"]
+    ran = resharp("train", config(), "--data", data, "--out", tmp_path / "run", *words)
+    assert ran.code == 0, ran.err
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert saved["lr"] == 0.5e-4
+    assert saved["model"]["guidance"]["features"] == 8
+    bad = resharp("train", config(), "--data", data, "--out", tmp_path / "bad", "--set", "lr")
+    assert "--set lr: expected key=value" in bad.line
+
+
+def test_pairs_and_photographs_to_validate_on(resharp, config, photo, tmp_path):
+    for kind in ("blurry", "sharp"):
+        for i in range(2):
+            photo(f"pairs/{kind}/{i}.png", width=140, height=150)
+    photo("other/blurry/a.png", width=140, height=140)
+    photo("other/sharp/a.png", width=140, height=140)
+    words = ["--data", tmp_path / "pairs", "--device", "cpu", "--validate-on", tmp_path / "other"]
+    ran = resharp("train", config(), *words, "--out", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    facts = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert facts["photographs"] == 2, "none is kept out where there are others to validate on"
+    assert "psnr_blurry" in json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
+
+
+def test_packed_shards_train_as_a_data_set(resharp, config, data, tmp_path):
+    assert resharp("data", "pack", data, "-o", tmp_path / "shards").code == 0
+    ran = resharp("train", config(), "--data", tmp_path / "shards", "--out", tmp_path / "run", "--device", "cpu")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "run" / "model" / "model.safetensors").exists()
+    both = resharp("train", config(), "--data", tmp_path / "shards", "--data", data, "--out", tmp_path / "two")
+    assert "can only be the one and only --data" in both.line
+
+
+def test_a_changed_data_set_is_refused_unless_told(resharp, config, data, photo, tmp_path):
+    words = [config(), "--data", data, "--out", tmp_path / "run", "--device", "cpu"]
+    assert resharp("train", *words, "--steps", 1).code == 0
+    photo("data/9.png", width=64, height=60)
+    longer = [*words, "--steps", 2, "--set", "lr_decay=none"]
+    assert "the data set has changed" in resharp("train", *longer).line
+    assert resharp("train", *longer, "--accept-changed-data").code == 0

@@ -78,7 +78,8 @@ def test_unreadable_photographs_are_quarantined_and_training_goes_on(tmp_path):
     assert weights(tmp_path / "run") == weights(tmp_path / "run2")
 
 
-def test_a_data_set_that_has_become_unreadable_ends_the_run(tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_data_set_that_has_become_unreadable_ends_the_run(tmp_path, workers):
     from resharp.data.folders import FolderSource
     from resharp.train.loop import Trainer
 
@@ -86,6 +87,7 @@ def test_a_data_set_that_has_become_unreadable_ends_the_run(tmp_path):
     source = FolderSource([listing], cache_gb=0.0)
     for entry in listing.entries:
         entry.sharp.write_bytes(b"gone")
-    run = Trainer(CONFIG, source, [], tmp_path / "run", device=torch.device("cpu"), report=lambda line: None)
-    with pytest.raises(DataError, match="in a row cannot be used"):
+    quiet = {"device": torch.device("cpu"), "report": lambda line: None, "workers": workers}
+    run = Trainer(CONFIG, source, [], tmp_path / "run", **quiet)
+    with pytest.raises(DataError, match=r"^20 photographs in a row cannot be used.*\)$"):
         run.run()

@@ -11,11 +11,11 @@ import sys
 import time
 
 import pytest
-from runs import rectangles, save, weights
 
 from resharp.errors import ConfigError
 from resharp.train.checkpoint import checkpoint_paths, load_checkpoint
 from resharp.train.processes import check_world_size
+from runs import rectangles, save, weights
 
 SETTINGS = """
 size = "{size}"
@@ -143,7 +143,9 @@ def steps_logged(folder) -> int:
     return max(steps)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_run_that_is_told_to_stop_saves_first(start, finish, tmp_path, number, code):
     process = start("run", "--workers", 1, steps=5000, every=10000)
     wait_for_step(process)

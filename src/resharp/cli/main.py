@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 
 from resharp import __version__
+from resharp.cli.ablate import ablate
+from resharp.cli.bench import bench
 from resharp.cli.console import accept_any_file_name, complain, report_error, say
 from resharp.cli.data import data
 from resharp.cli.deblur import deblur
@@ -21,9 +23,10 @@ from resharp.cli.info import info
 from resharp.cli.train import train
 
 app = typer.Typer(name="resharp", add_completion=False, pretty_exceptions_enable=False)
-for command in (deblur, info, train, gate):
+for command in (deblur, info, train, gate, ablate):
     app.command()(command)
 app.add_typer(data)
+app.add_typer(bench)
 
 # Typer brings its own copy of click from 0.20 or so on; either way these are the base classes.
 _UsageError = typer.BadParameter.__bases__[0]

@@ -83,7 +83,7 @@ def train(
         torch.set_num_threads(threads)
     photographs, validation = open_data(chosen, data, validate_on)
     if is_main():
-        _tell_left_out(photographs.left_out, len(photographs) + len(photographs.left_out))
+        _tell_left_out(photographs.left_out)
     make_folder(folder)
     with watched(chosen.steps, quiet=not is_main()) as (report, on_step):
         trainer = Trainer(
@@ -105,11 +105,11 @@ def train(
         raise typer.Exit(EXIT_CODES[reason])
 
 
-def _tell_left_out(left_out: Sequence[str], found: int) -> None:
+def _tell_left_out(left_out: Sequence[str]) -> None:
     """Training goes on without them, so the user must know which they are and why."""
     if not left_out:
         return
-    note(f"left out {len(left_out)} of {found} files:")
+    note(f"left out {len(left_out)} {'photo' if len(left_out) == 1 else 'photos'}:")
     for line in left_out[:NAMED]:
         note(f"  {line}")
     if len(left_out) > NAMED:

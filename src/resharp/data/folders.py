@@ -7,15 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from resharp.data.draws import ORDER, derived_seed
 from resharp.data.listing import Entry, Kind, Listing
 from resharp.data.source import Batching, Drawn, Sample
 from resharp.errors import DataError, ImageError
-from resharp.images.exif import orientation_of
-from resharp.images.formats import READABLE_FORMATS
+from resharp.images.headers import upright_size
 from resharp.images.reading import read_photo
 
 # So many unusable photographs in a row are no accident.
@@ -133,7 +131,7 @@ class FolderSource:
         raise DataError(f"{MAX_TRIES} photographs in a row cannot be used; check the data set ({tried})")
 
     def _header(self, entry: Entry) -> tuple[int, int]:
-        sizes = [_upright_size(path) for path in (entry.sharp, entry.blurry) if path is not None]
+        sizes = [upright_size(path) for path in (entry.sharp, entry.blurry) if path is not None]
         if len(set(sizes)) > 1:
             raise ImageError(f"{entry.blurry}: not of the same size as {entry.sharp}; remove the pair")
         width, height = sizes[0]
@@ -182,15 +180,3 @@ def _order(count: int, seed: int, epoch: int) -> list[int]:
 def _pixels(path: Path) -> Tensor:
     """(3, H, W) uint8."""
     return torch.from_numpy(read_photo(path).pixels).mul(255).round().byte().permute(2, 0, 1).contiguous()
-
-
-def _upright_size(path: Path) -> tuple[int, int]:
-    """Width and height, once turned by its EXIF orientation, from the header alone."""
-    try:
-        with Image.open(path, formats=READABLE_FORMATS) as image:
-            width, height = image.size
-            return (height, width) if orientation_of(image) >= 5 else (width, height)
-    except Exception as error:  # a decoder given a damaged file may raise nearly anything
-        # Reading it says in one line what is wrong.
-        read_photo(path)
-        raise ImageError(f"{path}: its header cannot be read ({type(error).__name__}); get a fresh copy") from error

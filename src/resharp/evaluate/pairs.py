@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from PIL import Image
 from torch import Tensor
 
 from resharp.errors import DataError
-from resharp.images.exif import orientation_of
-from resharp.images.formats import FORMAT_BY_SUFFIX, READABLE_FORMATS
+from resharp.images.formats import FORMAT_BY_SUFFIX
+from resharp.images.headers import upright_size
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor
 
@@ -73,7 +72,7 @@ def paired_folder(path: str | os.PathLike[str]) -> list[FilePair]:
         raise DataError(f"{alone}: has no {missing} partner; expected photos named {layout}")
     pairs = [FilePair(name, blurry[name], sharp[name]) for name in sorted(blurry)]
     for pair in pairs:
-        _check_sizes(pair, _upright_size(pair.blurry_path), _upright_size(pair.sharp_path))
+        _check_sizes(pair, upright_size(pair.blurry_path), upright_size(pair.sharp_path))
     return pairs
 
 
@@ -99,16 +98,6 @@ def photos_by_stem(folder: Path) -> dict[str, Path]:
 
 def _marked(photos: dict[str, Path], mark: str) -> dict[str, Path]:
     return {stem.removesuffix(mark): file for stem, file in photos.items() if stem.endswith(mark)}
-
-
-def _upright_size(path: Path) -> tuple[int, int]:
-    """Width and height once turned by its EXIF orientation, from the header where possible."""
-    try:
-        with Image.open(path, formats=READABLE_FORMATS) as image:
-            width, height = image.size
-            return (height, width) if orientation_of(image) >= 5 else (width, height)
-    except Exception:  # whatever is wrong, reading the photo says it in one line
-        return _size(photo_to_tensor(read_photo(path)))
 
 
 def _size(image: Tensor) -> tuple[int, int]:

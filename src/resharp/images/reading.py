@@ -45,7 +45,7 @@ def read_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     path = Path(path)
     _check_file(path)
     try:
-        with _strict_pillow(max_pixels), Image.open(path, formats=READABLE_FORMATS) as image:
+        with strict_pillow(max_pixels), Image.open(path, formats=READABLE_FORMATS) as image:
             return _read_opened(image, path)
     except UnidentifiedImageError as error:
         raise ImageError(_why_unreadable(path)) from error
@@ -132,7 +132,7 @@ def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
 
 
 @contextmanager
-def _strict_pillow(max_pixels: int) -> Iterator[None]:
+def strict_pillow(max_pixels: int) -> Iterator[None]:
     """Pillow's process-wide settings as reading needs them, put back afterwards; one thread at a time.
 
     Other libraries set them too, and one that allows truncated files would give us half-gray photos.

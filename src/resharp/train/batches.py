@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from resharp.data.crops import CropBatches, Crops, turned
 from resharp.data.draws import BLUR, part_generator
 from resharp.data.source import Batching, Source
 from resharp.data.synthetic import BlurSynthesiser
+from resharp.errors import ResharpError
 from resharp.train.config import TrainConfig
 
 
@@ -75,7 +77,7 @@ class Parts:
             generator=torch.Generator(),  # else it would draw its workers' seeds from the global one
         )
         parts: list[Part] = []
-        for key, item in zip(keys, loader, strict=True):
+        for key, item in zip(keys, _told_plainly(loader), strict=True):
             parts.append(item if here else self.prepare(key, item))
             if len(parts) == len(self.mine):
                 yield parts
@@ -117,6 +119,15 @@ class _Prepared(torch.utils.data.Dataset):
 
     def __getitem__(self, key: tuple[int, int]) -> Part:
         return self.parts.prepare(key, self.parts.crops[key])
+
+
+def _told_plainly(items: Iterable[Any]) -> Iterator[Any]:
+    """The items; an error that a worker meant for people comes without the worker's traceback in its text."""
+    try:
+        yield from items
+    except ResharpError as error:
+        line = str(error).strip().splitlines()[-1]
+        raise type(error)(re.sub(r"^resharp\.errors\.\w+: ", "", line)) from error
 
 
 def _start_worker(_worker: int) -> None:

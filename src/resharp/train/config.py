@@ -33,6 +33,8 @@ class TrainConfig:
     split: str = "train"
     # Which blurry photographs of GOPRO_Large.
     gopro_blur: Literal["blur", "blur_gamma"] = "blur"
+    # Which blurry photographs of REDS.
+    reds_blur: Literal["blur", "blur_jpeg"] = "blur"
     steps: int = 1_000_000
     batch_size: int = 256
     # Crops that one process handles at once; None shares the batch out equally and makes no parts of that.

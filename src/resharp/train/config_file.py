@@ -36,13 +36,13 @@ def load_config(path: str | os.PathLike[str], settings: Sequence[str] = (), **ov
     path = Path(path)
     data = _read(path)
     for setting in settings:
-        data = _merged(data, _parse(setting))
+        data = merged(data, _parse(setting))
     data.update({key: value for key, value in overrides.items() if value is not None})
     if data.get("model") is not None:
         chosen = data.get("size", TrainConfig.size)
         if not isinstance(chosen, str) or not isinstance(data["model"], Mapping):
             return from_dict(TrainConfig, data, str(path))  # names what is of the wrong type
-        data["model"] = _merged(to_dict(size(chosen)), data["model"])
+        data["model"] = merged(to_dict(size(chosen)), data["model"])
     return from_dict(TrainConfig, data, str(path))
 
 
@@ -79,10 +79,10 @@ def _parse(setting: str) -> dict[str, Any]:
     raise ConfigError(f"--set {setting}: {key!r} is no key; use letters, with dots between tables")
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` on top of `base`, table by table."""
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
-        result[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result

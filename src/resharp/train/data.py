@@ -46,7 +46,8 @@ def open_data(
         source = ShardSource(shards[0], streams=config.streams)
         source.min_side_px = config.crop_px + (2 * margin_px if source.kind == "sharp" else 0)
         return source, _validation(config, validate_on, margin_px) if validate_on else []
-    listings = [find_listing(place, config.split, gopro_blur=config.gopro_blur) for place in places]
+    kinds = {"gopro_blur": config.gopro_blur, "reds_blur": config.reds_blur}
+    listings = [find_listing(place, config.split, **kinds) for place in places]
     folder = FolderSource(
         listings,
         min_side_px=config.crop_px + (2 * margin_px if listings[0].kind == "sharp" else 0),
@@ -54,16 +55,19 @@ def open_data(
     )
     if not config.validation_photos:
         return folder, []
-    own = [split for split in available_splits(places[0]) if split in ("val", "test") and split != config.split]
+    own = [
+        split for split in available_splits(places[0], **kinds) if split in ("val", "test") and split != config.split
+    ]
     if validate_on or own:
         return folder, _validation(config, validate_on or places[0], margin_px)
     return folder, folder.hold_out(config.validation_photos)
 
 
 def _validation(config: TrainConfig, place: str, margin_px: int) -> list[Sample]:
-    splits = available_splits(place)
+    kinds = {"gopro_blur": config.gopro_blur, "reds_blur": config.reds_blur}
+    splits = available_splits(place, **kinds)
     split = next((name for name in _HELD_OUT if name in splits and name != config.split), splits[0])
-    listing = find_listing(place, split, gopro_blur=config.gopro_blur)
+    listing = find_listing(place, split, **kinds)
     min_side_px = CROP_PX + (2 * margin_px if listing.kind == "sharp" else 0)
     # Headers of a few thousand photographs are not worth reading for eight of them.
     count = config.validation_photos

@@ -43,6 +43,10 @@ def check_world_size(asked: int | None) -> None:
     """
     actual = world_size()
     by_launcher = None if is_launched() else _asked_of_accelerate()
+    # What it sets when more than one was asked for, wherever the number stands (a configuration file, say).
+    several = {"ACCELERATE_MIXED_PRECISION", "MASTER_PORT"} <= os.environ.keys() and not is_launched()
+    if several and by_launcher is None:
+        raise ConfigError("accelerate launch was asked for several processes, but started one; use torchrun")
     for number, where in ((asked, "--processes"), (by_launcher, "accelerate launch")):
         if number is not None and number != actual:
             raise ConfigError(

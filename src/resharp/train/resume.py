@@ -10,8 +10,8 @@ from resharp.data.source import Source
 from resharp.errors import ConfigError, DataError, ModelError
 from resharp.serialization import Defaults, save_model
 from resharp.train.checkpoint import checkpoint_paths, load_checkpoint, save_checkpoint
-from resharp.train.config import OPERATIONAL
-from resharp.train.config_file import resolved
+from resharp.train.config import OPERATIONAL, TrainConfig
+from resharp.train.config_file import merged, resolved
 from resharp.train.engine import Engine
 from resharp.train.logs import Report
 
@@ -76,7 +76,9 @@ def restore(folder: Path, engine: Engine, source: Source, report: Report, accept
 
 
 def _check(path: Path, state: dict[str, Any], engine: Engine, source: Source, accept_changed_data: bool) -> None:
-    then, now = json.loads(state["config"]), json.loads(json.dumps(resolved(engine.config)))
+    # A setting that this version has and that one had not was at its default.
+    then = merged(_plain(TrainConfig()), json.loads(state["config"]))
+    now = _plain(engine.config)
     changed = [f"{key} was {old!r} and is {new!r}" for key, old, new in differences(then, now)]
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -94,6 +96,11 @@ def _check(path: Path, state: dict[str, Any], engine: Engine, source: Source, ac
             f"{path}: the data set has changed since ({source.describe()}); bring the old one back, or add "
             "--accept-changed-data to go on with this one"
         )
+
+
+def _plain(config: TrainConfig) -> dict[str, Any]:
+    """All settings as JSON would give them back."""
+    return json.loads(json.dumps(resolved(config)))
 
 
 def differences(then: dict[str, Any], now: dict[str, Any], above: str = "") -> list[tuple[str, Any, Any]]:
