@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import TINY, awake
 
 from resharp.models.icdpm import ICDPM
+from tiny import TINY, awake
 
 torch.set_num_threads(1)
 

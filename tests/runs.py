@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from tiny import TINY
 
 from resharp.data.folders import FolderSource
 from resharp.data.listing import Entry, Listing
 from resharp.data.synthetic import BlurConfig
 from resharp.train.config import TrainConfig
 from resharp.train.loop import Trainer
+from tiny import TINY
 
 BLUR = BlurConfig(extent_max_px=8.0, extent_median_px=4.0, turn_max_px=1.0, max_frames=8)
 CONFIG = TrainConfig(

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import TINY
 
 from resharp.analysis.ablation import Ablation, contrasts, lines
 from resharp.analysis.ablation_table import markdown, report
@@ -31,6 +30,7 @@ from resharp.serialization import Defaults, save_model
 from resharp.train.config_file import resolved
 from resharp.train.stops import Stops
 from runs import CONFIG, rectangles, save, sharp_listing
+from tiny import TINY
 
 UNGUIDED = replace(TINY, guidance=None)
 
@@ -213,16 +213,23 @@ def test_folders_of_other_runs_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"trained with other settings \(lr was 1.0, is 0.001\)"):
         check_existing(run, "data")
     (tmp_path / "config.json").write_text(json.dumps(settings))
+    check_existing(run, "data")
+    # A run of a version that did not have all settings yet.
+    (tmp_path / "config.json").write_text(json.dumps({key: settings[key] for key in settings if key != "streams"}))
+    check_existing(run, "data")
     (tmp_path / "data.json").write_text(json.dumps({"fingerprint": "other"}))
     with pytest.raises(DataError, match="trained on another data set"):
         check_existing(run, "data")
     check_existing(run, None)
+    (tmp_path / "data.json").write_text("{}")
+    with pytest.raises(DataError, match=r"data.json: cannot be read"):
+        check_existing(run, "data")
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "step-00000009.pt").touch()
     with pytest.raises(ConfigError, match="trained for 9 steps already, more than 6"):
         check_existing(run, None)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(DataError, match=r"config.json: cannot be read"):
+    with pytest.raises(ConfigError, match=r"config.json: not valid JSON"):
         check_existing(run, None)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from shard_sets import make_listing, picture
 
 from resharp.data.shards import ShardSource
+from shard_sets import make_listing, picture
 
 
 @pytest.fixture

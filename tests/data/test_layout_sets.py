@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from layout_trees import J, R, make, make_gopro, make_hide, make_realblur, make_reds, names, partners, refusal
 
+from layout_trees import J, R, make, make_gopro, make_hide, make_realblur, make_reds, names, partners, refusal
 from resharp.data.layouts import available_splits, find_listing
 from resharp.errors import ConfigError
 

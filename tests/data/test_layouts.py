@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layout_trees import make, make_gopro, make_hide, names, partners, refusal
 
+from layout_trees import make, make_gopro, make_hide, names, partners, refusal
 from resharp.data.layouts import available_splits, find_listing
 from resharp.errors import ConfigError, DataError
 

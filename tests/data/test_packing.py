@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from shard_sets import make_listing, picture
 
 from resharp.data import packing
 from resharp.data.decoding import decode_photo
@@ -24,6 +23,7 @@ from resharp.data.shard_index import is_shards, open_index
 from resharp.data.tiles import Tiling
 from resharp.errors import ConfigError, DataError, ImageError, OutputError
 from resharp.images.reading import read_photo
+from shard_sets import make_listing, picture
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from shard_sets import make_listing, picture, serving
 
 from resharp.data import remote
 from resharp.data import shards as shards_module
@@ -29,6 +28,7 @@ from resharp.data.shard_order import ShardOrder, shuffled
 from resharp.data.shards import ShardSource
 from resharp.data.source import Batching
 from resharp.errors import DataError, ImageError
+from shard_sets import make_listing, picture, serving
 
 COUNT = 23
 

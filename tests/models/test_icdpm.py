@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import TINY, awake
 
 from resharp.errors import ConfigError
 from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig
 from resharp.models.icdpm import ICDPM
 from resharp.models.unet import guidance_levels
+from tiny import TINY, awake
 
 
 def run(model: ICDPM, seed: int = 0, size: tuple[int, int] = (16, 24), level: float = 0.5) -> torch.Tensor:

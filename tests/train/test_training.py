@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import TINY, TINY_UNET
 
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, OutputError
@@ -16,6 +15,7 @@ from resharp.serialization import load_model
 from resharp.train.engine import learning_rate
 from resharp.train.run_folder import lock
 from runs import BLUR, CONFIG, pair_listing, sharp_listing, trainer, weights
+from tiny import TINY, TINY_UNET
 
 
 def log(folder):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,7 +22,7 @@ from resharp.train.run_folder import CONFIG, DATA
 # Networks whose sizes differ by more than this share are not of equal size.
 SIZE_TOLERANCE = 0.02
 # Settings that decide which crops a run sees and how they are blurred.
-_SAME = ("crop_px", "scale_min", "split", "gopro_blur", "streams", "validation_photos", "blur")
+_SAME = ("crop_px", "scale_min", "split", "gopro_blur", "reds_blur", "streams", "validation_photos", "blur")
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,10 @@ def check_existing(run: Run, fingerprint: str | None) -> None:
         ConfigError: it was made with other settings, or has taken more steps.
         DataError: it was trained on other photographs.
     """
-    then = _facts(run.folder / CONFIG)
     remedy = "choose another --out"
-    if then:
-        changed = differences(then, json.loads(json.dumps(resolved(run.config))))
+    if (run.folder / CONFIG).exists():
+        # Read as a configuration, not compared as it stands: settings that came later have their defaults.
+        changed = differences(resolved(load_config(run.folder / CONFIG)), resolved(run.config))
         if changed:
             key, old, new = changed[0]
             raise ConfigError(f"{run.folder}: trained with other settings ({key} was {old!r}, is {new!r}); {remedy}")
@@ -177,17 +176,15 @@ def check_existing(run: Run, fingerprint: str | None) -> None:
         raise ConfigError(
             f"{run.folder}: trained for {run.steps_done()} steps already, more than {run.config.steps}; {remedy}"
         )
-    known = _facts(run.folder / DATA).get("fingerprint", fingerprint)
-    if fingerprint is not None and known != fingerprint:
+    if fingerprint not in (None, _known_fingerprint(run.folder / DATA, fingerprint)):
         raise DataError(f"{run.folder}: trained on another data set than --data; {remedy}, or --accept-changed-data")
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    """What a run wrote down about itself; {} before it did."""
+def _known_fingerprint(path: Path, otherwise: str | None) -> str | None:
+    """That of the data set a run was trained on; `otherwise` before it was."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+        return otherwise
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: cannot be read ({error}); choose another --out") from error
-    return facts if isinstance(facts, dict) else {}

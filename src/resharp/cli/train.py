@@ -42,6 +42,9 @@ def train(
     validate_on: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Validate on these photographs instead of the data set's own.")
     ] = None,
+    shard_cache: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Keep shards that come from a URL here.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Stop after this long; the same command goes on from there.")
     ] = None,
@@ -81,7 +84,7 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    photographs, validation = open_data(chosen, data, validate_on)
+    photographs, validation = open_data(chosen, data, validate_on, shard_cache)
     if is_main():
         _tell_left_out(photographs.left_out)
     make_folder(folder)

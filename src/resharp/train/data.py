@@ -21,7 +21,7 @@ _HELD_OUT = ("val", "test", "all")
 
 
 def open_data(
-    config: TrainConfig, places: Sequence[str], validate_on: str | None = None
+    config: TrainConfig, places: Sequence[str], validate_on: str | None = None, shard_cache: str | None = None
 ) -> tuple[Source, list[Sample]]:
     """Open data sets.
 
@@ -31,6 +31,7 @@ def open_data(
         validate_on: a folder with photographs to validate on. Without it they come from the data set's own
             "val" or "test" photographs; without these, photographs are kept out of training, evenly spaced.
             Shards have none to spare.
+        shard_cache: a folder to keep shards in that come from a URL.
 
     Returns:
         The source, and `validation_photos` photographs or fewer.
@@ -43,7 +44,7 @@ def open_data(
     if shards:
         if len(places) > 1:
             raise DataError(f"{shards[0]}: packed shards can only be the one and only --data; pack all of it together")
-        source = ShardSource(shards[0], streams=config.streams)
+        source = ShardSource(shards[0], streams=config.streams, cache_dir=shard_cache)
         source.min_side_px = config.crop_px + (2 * margin_px if source.kind == "sharp" else 0)
         return source, _validation(config, validate_on, margin_px) if validate_on else []
     kinds = {"gopro_blur": config.gopro_blur, "reds_blur": config.reds_blur}
