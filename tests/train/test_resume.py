@@ -117,6 +117,27 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path):
         trainer(CONFIG, tmp_path / "run")
 
 
+def test_a_process_killed_between_two_files_leaves_a_run_that_can_be_finished(tmp_path, monkeypatch):
+    trainer(CONFIG, tmp_path / "whole").run()
+    run = trainer(CONFIG, tmp_path / "run")
+    run.run(until=4)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_):
+        raise Killed
+
+    monkeypatch.setattr("resharp.train.resume.save_checkpoint", kill)
+    with pytest.raises(Killed):
+        trainer(CONFIG, tmp_path / "run").run()
+    monkeypatch.undo()
+    resumed = trainer(CONFIG, tmp_path / "run")
+    assert resumed.step == 4
+    resumed.run()
+    assert weights(tmp_path / "whole") == weights(tmp_path / "run")
+
+
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     trainer(CONFIG, tmp_path / "run").run(until=3)
     for place in ("checkpoints", "model", "."):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
@@ -58,8 +59,7 @@ class RunLog:
             return
         line = {"step": step, **{name: round(value, 6) for name, value in values.items()}}
         try:
-            with open(self.folder / LOG, "a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+            self._write(line)
             self.accelerator.log({f"{group}/{name}": value for name, value in values.items()}, step=step)
         except OSError as error:
             self.report(f"{self.folder / LOG}: cannot write it ({error.strerror}); training goes on without this line")
@@ -70,9 +70,13 @@ class RunLog:
         """Record something that happened, in words."""
         if not self.accelerator.is_main_process:
             return
-        with open(self.folder / LOG, "a", encoding="utf-8") as log:
-            log.write(json.dumps({"step": step, "event": text}) + "\n")
         self.report(text)
+        with suppress(OSError):  # a full disk may be what happened
+            self._write({"step": step, "event": text})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with open(self.folder / LOG, "a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
 
 
 def memory_gb(device: torch.device) -> float:

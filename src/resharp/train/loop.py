@@ -114,7 +114,8 @@ class Trainer:
                 ending = self.step == last_step or bool(result.stop)
                 if self.step % self.config.log_every == 0 or self.step == last_step:
                     self._log_step(result.losses, result.gradient_norm, crops_per_s)
-                self._at_intervals(ending)
+                # Who sends a signal does not wait long: save, and leave the scores for later.
+                self._at_intervals(ending, validating=ending and result.stop in ("", "time"))
                 if result.stop and self.step < last_step:
                     self.report(f"stopped at step {self.step} of {self.config.steps}; the same command goes on")
                     return result.stop
@@ -168,20 +169,20 @@ class Trainer:
         if self.main and self.step < self.config.steps:
             self.report(f"  about {duration(left)} to go")
 
-    def _at_intervals(self, ending: bool) -> None:
+    def _at_intervals(self, ending: bool, validating: bool) -> None:
         if not self.main:
             return
         config = self.config
-        if self.step % config.checkpoint_every == 0 or ending:
-            try:
+        try:
+            if self.step % config.checkpoint_every == 0 or ending:
                 save(self.folder, self.engine, self.source, self.step, self.skipped)
-            except OutputError as error:
-                if ending:
-                    raise
-                self.log.event(self.step, f"{error}; the last complete checkpoint is kept")
-        if self.validation is not None and (self.step % config.validate_every == 0 or ending):
-            sheet = self.folder / "samples" / f"{self.step:07d}.jpg"
-            self.log(self.step, self.validation(self.engine.average_model(), sheet), "validation")
+            if self.validation is not None and (self.step % config.validate_every == 0 or validating):
+                sheet = self.folder / "samples" / f"{self.step:07d}.jpg"
+                self.log(self.step, self.validation(self.engine.average_model(), sheet), "validation")
+        except OutputError as error:
+            if ending:
+                raise
+            self.log.event(self.step, f"{error}; the last complete checkpoint is kept")
 
 
 def initial_model(config: TrainConfig) -> ICDPM:

@@ -38,10 +38,11 @@ def save(folder: Path, engine: Engine, source: Source, step: int, skipped: int) 
         "average": engine.average,
         "optimizer": engine.optimizer.state_dict(),
     }
-    save_checkpoint(folder, state, config.keep_checkpoints)
     output = "predictor" if config.stage == "predictor" else "diffusion"
     defaults = Defaults(output=output, steps=8 if engine.model.predictor is not None else 50)
+    # The model first: a run whose last checkpoint is there takes no more steps that could write it.
     save_model(folder / "model", engine.model, config.schedule, defaults, weights=engine.average)
+    save_checkpoint(folder, state, config.keep_checkpoints)
 
 
 def restore(folder: Path, engine: Engine, source: Source, report: Report, accept_changed_data: bool) -> tuple[int, int]:
