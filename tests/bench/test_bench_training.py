@@ -232,7 +232,16 @@ def test_an_error_for_users_is_passed_on(monkeypatch, tmp_path):
         launched(spec)
 
 
+@pytest.fixture
+def heeding_ctrl_c():
+    """A shell starts what it puts into the background with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+@pytest.mark.usefixtures("heeding_ctrl_c")
 def test_being_told_to_end_ends_the_processes(monkeypatch, number, raised):
     started, before = [], signal.getsignal(signal.SIGTERM)
 

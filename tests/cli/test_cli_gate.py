@@ -104,7 +104,7 @@ def test_what_the_gate_refuses(resharp, places, models, photo, tmp_path):
         ([model, *places, "--seeds", 2], "--seeds is 2; the decision needs at least 3"),
         ([model, *places, "--steps", 0], "steps is 0; allowed: 1 to"),
         ([model, *places, "--part", "guidance"], "unknown part 'guidance'"),
-        ([models["plain"], *places, "--part", "predictor"], "no initial predictor"),
+        ([models["plain"], *places, "--part", "predictor"], "this model has no predictor part; score --part diffusion"),
         ([model, *places, "--out", tmp_path / "file" / "out"], "cannot be a folder"),
         ([model, *places, "--lpips-weights", tmp_path / "none.pth"], "no AlexNet weights for LPIPS here"),
         ([model, *places[:2], "--sharp", tmp_path / "one"], "a single picture has no standard error"),
