@@ -104,6 +104,10 @@ def train(
     if is_main():
         say(f"model: {folder / 'model'}")
         say(f"use it: resharp deblur photo.jpg --model {folder / 'model'}")
+    if is_launched():
+        # All is saved. Threads of torch's process group, taken down by the interpreter's end, abort now and then.
+        sys.stdout.flush()
+        os._exit(EXIT_CODES[reason])
     if EXIT_CODES[reason]:
         raise typer.Exit(EXIT_CODES[reason])
 

@@ -138,6 +138,8 @@ class Trainer:
             self.report(f"{parameters}, {f'{count} processes, ' if count > 1 else ''}{self.source.describe()}")
             try:
                 yield
+                # The first process may still be scoring; the others must not take the group down under it.
+                self.accelerator.wait_for_everyone()
             finally:
                 self.accelerator.end_training()
 
