@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IN ?= examples/blurry.jpg
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: deblur test test-slow train-default lint format clean
+.PHONY: deblur test test-slow train-default train-accelerator lint format clean
 
 deblur: $(VENV)/installed
 	@$(BIN)/resharp deblur "$(IN)" --overwrite
@@ -18,12 +18,19 @@ test: $(VENV)/installed-test
 test-slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow
 
-# Both stages of the shipped model, from sharp photographs alone; interrupted, it goes on where it was.
+# The three stages of the laptop model, from sharp photographs alone; interrupted, or after MINUTES, it goes on.
 DATA ?= photos
-RUN ?= $(BIN)/resharp train --data "$(DATA)"
+MINUTES ?=
+OPTIONS ?=
 train-default: $(VENV)/installed
-	$(RUN) configs/fast.toml --out runs/fast
-	$(RUN) configs/fast_denoiser.toml --init runs/fast/model --out runs/fast_denoiser
+	$(BIN)/python tools/train_stages.py --data "$(DATA)" $(if $(MINUTES),--minutes $(MINUTES)) -- $(OPTIONS)
+
+# The same stages of a wider model within MINUTES on an accelerator; the results are in runs/accelerator.
+train-accelerator: $(VENV)/installed
+	@mkdir -p runs
+	$(BIN)/python tools/train_on_accelerator.py pack "$(DATA)" --out runs/accelerator.tar
+	$(BIN)/python tools/train_on_accelerator.py run --data runs/accelerator.tar --out runs/accelerator \
+	  --minutes $(or $(MINUTES),25) $(OPTIONS)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
+from resharp.diffusion.samplers import sample
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 
@@ -58,3 +61,57 @@ def test_impossible_schedules_are_refused():
         NoiseSchedule().grid(5, final_variance=1.5)
     with pytest.raises(ConfigError, match="2000"):
         NoiseSchedule().grid(2001)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8])
+@pytest.mark.parametrize(("start", "end"), [(None, None), (0.2, None), (0.05, 0.99)])
+def test_logsnr_spacing_is_even_in_the_log_signal_to_noise_ratio(steps, start, end):
+    schedule = NoiseSchedule()
+    first, last = start or schedule.alpha_bars()[-1].item(), end or schedule.alpha_bars()[1].item()
+    grid = schedule.grid(steps, spacing="logsnr", start=start, end=end)
+    low, high = (math.log(level / (1 - level)) for level in (first, last))
+    # From the noisiest on; the least noisy level itself is where time's grid has t = 0.
+    expected = [1 / (1 + math.exp(-(low + (high - low) * i / steps))) for i in range(steps)]
+    assert grid.dtype == torch.float64
+    assert grid.flip(0).tolist() == pytest.approx(expected, rel=1e-12)
+    assert grid[-1].item() == first
+
+
+def test_time_spacing_is_the_default_to_the_last_bit():
+    alpha_bars = NoiseSchedule().alpha_bars()
+    for steps in (1, 3, 7, 50):
+        expected = alpha_bars[[round(2000 * i / steps) for i in range(1, steps + 1)]]
+        assert torch.equal(NoiseSchedule().grid(steps), expected)
+        assert torch.equal(NoiseSchedule().grid(steps, spacing="time"), expected)
+
+
+def test_logsnr_spacing_reaches_the_flow_map_in_fewer_steps():
+    """A small residual, N(0, 0.1^2), is what the spacing is for: most of time's levels are far above it."""
+    deviation, noise = 0.1, torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+
+    def best(x_t: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+        alpha_bar = alpha_bar.view(-1, 1, 1, 1).to(x_t)
+        return alpha_bar.sqrt() * deviation**2 / (alpha_bar * deviation**2 + 1 - alpha_bar) * x_t
+
+    error = {}
+    for spacing, start in (("time", None), ("logsnr", 0.5)):
+        first = noise if start is None else noise * math.sqrt(1 - start)
+        x0 = sample(best, first, NoiseSchedule().grid(4, spacing=spacing, start=start), "dpm++")
+        error[spacing] = abs(x0.std().item() - deviation)
+    assert error["logsnr"] < 0.5 * error["time"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"spacing": "cosine"}, "allowed: time, logsnr"),
+        ({"start": 0.5}, "need spacing 'logsnr'"),
+        ({"spacing": "logsnr", "final_variance": 0.1}, "a schedule of its own"),
+        ({"spacing": "logsnr", "start": 0.5, "end": 0.4}, "they must rise"),
+        ({"spacing": "logsnr", "start": 1e-9}, "within the 4.3"),
+        ({"spacing": "logsnr", "end": 1.0}, "they must rise"),
+    ],
+)
+def test_impossible_spacings_are_refused(options, words):
+    with pytest.raises(ConfigError, match=words):
+        NoiseSchedule().grid(5, **options)

@@ -44,6 +44,13 @@ def test_fast_size_fits_a_laptop():
     assert model.denoiser.stem.out_channels >= 3 * model.config.patch_size**2
 
 
+def test_wide_size_fits_a_file_of_16_mib_in_half_precision():
+    model = on_meta("msgd-wide")
+    assert model.parameter_count() == pytest.approx(7.0e6, rel=0.01)
+    assert 2 * model.parameter_count() < 16 * 2**20 - 2**20
+    assert model.denoiser.stem.out_channels >= 3 * model.config.patch_size**2
+
+
 def test_there_is_no_attention_and_no_normalisation():
     for name in SIZES:
         kinds = {type(module).__name__ for module in on_meta(name).modules()}

@@ -50,6 +50,7 @@ def denoising_loss(
     g: Tensor | None,
     prediction_type: str,
     generator: torch.Generator,
+    noise_levels: str = "schedule",
 ) -> Tensor:
     """|| eps_hat - eps ||_1 at random noise levels (arXiv 2212.01789), or the same of v or x0.
 
@@ -57,8 +58,12 @@ def denoising_loss(
         x0: what is diffused: the sharp image, or the scaled residual; (B, 3, H, W).
         y, h, g: the conditions; see `ICDPM.forward`.
         generator: draws noise levels and noise.
+        noise_levels: "schedule" draws them as `NoiseSchedule.draw` does, "logsnr" as `draw_log_snr`.
     """
-    alpha_bar = schedule.draw(len(x0), generator).to(x0.device)
+    if noise_levels not in ("schedule", "logsnr"):
+        raise ConfigError(f"unknown noise_levels {noise_levels!r}; allowed: 'schedule', 'logsnr'")
+    draw = schedule.draw if noise_levels == "schedule" else schedule.draw_log_snr
+    alpha_bar = draw(len(x0), generator).to(x0.device)
     eps = torch.randn(x0.shape, generator=generator, device=generator.device).to(x0)
     x_t = q_sample(x0, alpha_bar, eps)
     output = model(x_t, y, alpha_bar, h, g)

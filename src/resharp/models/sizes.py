@@ -1,4 +1,4 @@
-"""The named sizes: two of the paper's, guided or not, and one for laptops."""
+"""The named sizes: two of the paper's, guided or not, one for laptops, and one for an hour on an accelerator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,16 @@ SIZES: dict[str, ModelConfig] = {
         guidance=GuidanceConfig(features=16, width=16, blocks=1),
         # 12 channels of noise arrive beside 24 of y and g(y).
         denoiser=UNetConfig(widths=(32, 48, 64, 96), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
-        predictor=UNetConfig(widths=(16, 32, 48, 64), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
+        predictor=UNetConfig(widths=(16, 32, 48, 64), encoder_blocks=1, decoder_blocks=2, middle_blocks=4),
+        prediction_type="x0",
+        patch_size=2,
+        residual_scale=4.0,
+    ),
+    # In half precision below 16 MiB.
+    "msgd-wide": ModelConfig(
+        guidance=GuidanceConfig(features=32, width=32, blocks=2),
+        denoiser=UNetConfig(widths=(32, 64, 96, 128), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
+        predictor=UNetConfig(widths=(32, 64, 96, 128), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
         prediction_type="x0",
         patch_size=2,
         residual_scale=4.0,

@@ -14,7 +14,7 @@ from resharp.errors import ModelError, OutputError
 from resharp.files import atomic_path
 
 FOLDER = "checkpoints"
-KEYS = ("step", "skipped", "config", "data", "parts", "model", "average", "optimizer")
+KEYS = ("step", "skipped", "config", "data", "parts", "model", "average", "optimizer", "teacher")
 _NAME = re.compile(r"step-(\d+)\.pt")
 _DISK_FULL = "no space left on the disk"
 
@@ -85,6 +85,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         # weights_only refuses pickled code: a checkpoint from elsewhere is as safe to open as a picture.
         state = torch.load(Path(path), map_location="cpu", weights_only=True)
+        state.setdefault("teacher", None)  # versions without distillation wrote none
         if state.keys() != set(KEYS):
             raise ValueError(f"it does not hold {', '.join(KEYS)}")
         return state

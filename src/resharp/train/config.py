@@ -25,8 +25,9 @@ class TrainConfig:
     size: str = "msgd-fast"
     model: ModelConfig | None = None
     # "joint" trains all at once as the paper does; "predictor" the guidance and g; "denoiser" the rest,
-    # with guidance and g as they are in `init`.
-    stage: Literal["joint", "predictor", "denoiser"] = "joint"
+    # with guidance and g as they are in `init`; "distil" the denoiser, to do in one step what that of `init` does
+    # in `teacher_steps`.
+    stage: Literal["joint", "predictor", "denoiser", "distil"] = "joint"
     # A saved model to start from.
     init: str | None = None
     # Of the data set: "train", "test", "val".
@@ -46,7 +47,11 @@ class TrainConfig:
     streams: int = 4
     # Photographs are held decoded in memory if they fit into this many GB, else read when needed.
     cache_gb: float = 4.0
+    # "muon" makes the updates of inner convolutions orthogonal and leaves the rest to Adam; see `resharp.train.muon`.
+    optimizer: Literal["adam", "muon"] = "adam"
     lr: float = 1e-4
+    # Learning rate of what Muon updates; follows the course of `lr`.
+    lr_matrix: float = 0.02
     lr_warmup_steps: int = 20_000
     # "none" keeps the rate after the warm-up, as the paper does; "cosine" lowers it to 1 % at the last step.
     lr_decay: Literal["none", "cosine"] = "none"
@@ -59,8 +64,12 @@ class TrainConfig:
     ramp_steps: int = 20_000
     # Weight of the guidance's regression loss beside the others.
     regression_weight: float = 1.0
-    # Loss of the initial predictor; see `resharp.diffusion.loss`.
+    # Loss of the initial predictor, and of the student in stage "distil"; see `resharp.diffusion.loss`.
     prediction_loss: Literal["l1", "charbonnier"] = "l1"
+    # Which noise levels the denoiser is trained on; see `resharp.diffusion.schedule`.
+    noise_levels: Literal["schedule", "logsnr"] = "schedule"
+    # Steps of the teacher in stage "distil".
+    teacher_steps: int = 16
     # "auto" is bfloat16 autocast on CUDA and float32 elsewhere.
     precision: Literal["auto", "float32", "bf16"] = "auto"
     # torch.compile: minutes at the start, faster steps on a GPU.
@@ -79,8 +88,8 @@ class TrainConfig:
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
 
     def __post_init__(self) -> None:
-        positive = ("steps", "batch_size", "lr", "log_every", "validate_every", "checkpoint_every", "clip_norm")
-        for name in (*positive, "keep_checkpoints", "streams"):
+        positive = ("steps", "batch_size", "lr", "lr_matrix", "clip_norm", "log_every", "validate_every")
+        for name in (*positive, "checkpoint_every", "keep_checkpoints", "streams", "teacher_steps"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         not_negative = ("lr_warmup_steps", "warm_start_steps", "ramp_steps", "regression_weight", "max_skipped_steps")
@@ -107,9 +116,19 @@ class TrainConfig:
             raise ConfigError("stage is 'predictor', but this model has none: add one, or train 'joint'")
         if self.stage != "predictor" and model.denoiser is None:
             raise ConfigError(f"stage is {self.stage!r}, but this model has no denoiser: train 'predictor'")
+        if self.stage == "distil":
+            if model.prediction_type == "eps":
+                raise ConfigError(
+                    "stage is 'distil', but this model's prediction_type is 'eps': the noise says nothing of the "
+                    "image where all is noise, which is where one step begins; use a model that predicts 'x0' or 'v'"
+                )
+            if self.teacher_steps > self.schedule.train_steps:
+                raise ConfigError(
+                    f"teacher_steps is {self.teacher_steps}; the noise schedule has {self.schedule.train_steps}"
+                )
         if self.warm_start_steps and self.stage != "predictor":
             regression = model.guidance is not None and model.guidance.regression and self.regression_weight > 0
-            given = self.stage == "denoiser" and model.predictor is not None
+            given = self.stage == "distil" or (self.stage == "denoiser" and model.predictor is not None)
             if given or not (regression or model.predictor is not None):
                 raise ConfigError(
                     f"warm_start_steps is {self.warm_start_steps}, but without a regression loss there is nothing to "

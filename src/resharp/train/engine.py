@@ -15,6 +15,8 @@ from resharp.diffusion.loss import denoising_weight
 from resharp.models.icdpm import ICDPM
 from resharp.train.batches import Part
 from resharp.train.config import TrainConfig
+from resharp.train.distillation import Teacher
+from resharp.train.muon import Muon, parameter_groups
 from resharp.train.objective import Objective, trained_parts
 from resharp.train.stops import Reason
 
@@ -32,6 +34,14 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         return config.lr
     share = (step - config.lr_warmup_steps) / max(1, config.steps - config.lr_warmup_steps)
     return config.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+
+def make_optimizer(model: ICDPM, trained: list[torch.nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
+    """Adam on all that is trained, or Muon with Adam for the rest."""
+    betas = (config.beta_1, config.beta_2)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(trained, lr=config.lr, betas=betas)
+    return Muon(parameter_groups(model.named_parameters(), config.lr, config.lr_matrix), lr=config.lr, betas=betas)
 
 
 class Stepped(NamedTuple):
@@ -56,15 +66,17 @@ class Engine:
     def __init__(self, config: TrainConfig, model: ICDPM, accelerator: Accelerator, parts: int) -> None:
         self.config, self.model, self.accelerator, self.parts = config, model, accelerator, parts
         self.trained = trained_parts(model, config.stage)
-        self.optimizer = torch.optim.Adam(self.trained, lr=config.lr, betas=(config.beta_1, config.beta_2))
+        self.optimizer = make_optimizer(model, self.trained, config)
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        self.teacher = Teacher(model, config) if config.stage == "distil" else None
         if config.compile:
-            for part in (model.guidance, model.predictor, model.denoiser):
+            taught = () if self.teacher is None else (self.teacher.model.denoiser,)
+            for part in (model.guidance, model.predictor, model.denoiser, *taught):
                 if part is not None:
                     part.compile()
         unets = (model.config.denoiser, model.config.predictor)
         self._dropout = any(unet is not None and unet.dropout > 0 for unet in unets)
-        self.objective = accelerator.prepare_model(Objective(model, config))
+        self.objective = accelerator.prepare_model(Objective(model, config, self.teacher))
 
     def step(self, step: int, parts: Sequence[Part], stop: Reason = "") -> Stepped:
         """Train on this process's parts of a step.
@@ -95,7 +107,7 @@ class Engine:
         finite, agreed = self._agree(finite, stop)
         if finite:
             for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
+                group["lr"] = learning_rate(config, step) * group.get("share", 1.0)
             self.optimizer.step()
             self._update_average(step)
         self.optimizer.zero_grad(set_to_none=True)

@@ -12,7 +12,7 @@ import torch
 from accelerate.utils import gather_object
 
 from resharp.data.source import Batching, Sample, Source
-from resharp.errors import ConfigError, OutputError, TrainingError
+from resharp.errors import ConfigError, ModelError, OutputError, TrainingError
 from resharp.models.icdpm import ICDPM
 from resharp.serialization import load_model
 from resharp.train.batches import Part, Parts
@@ -180,7 +180,9 @@ class Trainer:
                 save(self.folder, self.engine, self.source, self.step, self.skipped)
             if self.validation is not None and (self.step % config.validate_every == 0 or validating):
                 sheet = self.folder / "samples" / f"{self.step:07d}.jpg"
-                self.log(self.step, self.validation(self.engine.average_model(), sheet), "validation")
+                self.log(
+                    self.step, self.validation(self.engine.average_model(), sheet, self.engine.teacher), "validation"
+                )
         except OutputError as error:
             if ending:
                 raise
@@ -198,11 +200,21 @@ def initial_model(config: TrainConfig) -> ICDPM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = ICDPM(config.model_config())
+    distil = config.stage == "distil"
     if config.init is not None:
-        loaded, _, _ = load_model(config.init)
+        try:
+            loaded, schedule, _ = load_model(config.init)
+        except ModelError as error:
+            raise ModelError(
+                f"{error} (stage 'distil' needs its teacher to go on, too)" if distil else error
+            ) from error
         if loaded.config != model.config:
             raise ConfigError(f"init: {config.init} holds a model of another shape than this run's; match them")
+        if distil and schedule != config.schedule:
+            raise ConfigError(f"init: {config.init} has another noise schedule than this run's; set [schedule] to its")
         model.load_state_dict(loaded.state_dict())
+    elif distil:
+        raise ConfigError("stage is 'distil': give init, a saved model whose denoiser is trained: the teacher")
     elif config.stage == "denoiser" and model.predictor is not None:
         raise ConfigError("stage is 'denoiser': give init, a saved model whose predictor is trained")
     return model

@@ -37,9 +37,11 @@ def save(folder: Path, engine: Engine, source: Source, step: int, skipped: int) 
         "model": engine.model.state_dict(),
         "average": engine.average,
         "optimizer": engine.optimizer.state_dict(),
+        "teacher": None if engine.teacher is None else engine.teacher.fingerprint(),
     }
     output = "predictor" if config.stage == "predictor" else "diffusion"
-    defaults = Defaults(output=output, steps=8 if engine.model.predictor is not None else 50)
+    steps = 1 if config.stage == "distil" else 8 if engine.model.predictor is not None else 50
+    defaults = Defaults(output=output, steps=steps)
     # The model first: a run whose last checkpoint is there takes no more steps that could write it.
     save_model(folder / "model", engine.model, config.schedule, defaults, weights=engine.average)
     save_checkpoint(folder, state, config.keep_checkpoints)
@@ -52,7 +54,7 @@ def restore(folder: Path, engine: Engine, source: Source, report: Report, accept
         Steps done and steps skipped so far; (0, 0) without a checkpoint.
 
     Raises:
-        ConfigError: the checkpoint was made with other settings or another division of the batch.
+        ConfigError: the checkpoint was made with other settings, another teacher or another division of the batch.
         DataError: the data set has changed, and that was not accepted.
         ModelError: there are checkpoints, but none can be read.
     """
@@ -91,6 +93,11 @@ def _check(path: Path, state: dict[str, Any], engine: Engine, source: Source, ac
         raise ConfigError(
             f"{path}: made with the batch in {state['parts']} parts, now it is in {engine.parts}; use as many "
             "processes as then, or set micro_batch_size from the beginning"
+        )
+    if engine.teacher is not None and state["teacher"] != engine.teacher.fingerprint():
+        raise ConfigError(
+            f"{path}: made with another teacher than {engine.config.init} is now; bring the old one back, or choose "
+            "another --out"
         )
     if state["data"] != source.fingerprint() and not accept_changed_data:
         raise DataError(

@@ -16,6 +16,7 @@ from resharp.images.sheet import write_sheet
 from resharp.models.icdpm import ICDPM
 from resharp.restoration import condition, diffused, predicted
 from resharp.train.config import TrainConfig
+from resharp.train.distillation import SAMPLER, Teacher
 
 CROP_PX = 128
 CROPS_PER_PHOTO = 2
@@ -24,7 +25,7 @@ PSNR_LIMIT_DB = 50.0
 
 
 class Validation:
-    """PSNR and SSIM of the blurry input, the initial prediction and a diffusion sample.
+    """PSNR and SSIM of the blurry input, the initial prediction and a diffusion sample; or teacher and student.
 
     Args:
         config: seed and noise schedule.
@@ -49,17 +50,21 @@ class Validation:
             self.blurry, self.sharp = synthesiser(sharp, part_generator(config.seed, -1, 0, BLUR))
 
     @torch.no_grad()
-    def __call__(self, model: ICDPM, sheet: Path) -> dict[str, float]:
-        """Scores by name, in dB (PSNR) and [-1, 1] (SSIM); writes blurry | restored... | sharp to `sheet`."""
+    def __call__(self, model: ICDPM, sheet: Path, teacher: Teacher | None = None) -> dict[str, float]:
+        """Scores by name, in dB (PSNR) and [-1, 1] (SSIM); writes blurry | restored... | sharp to `sheet`.
+
+        With a teacher the diffusion sample is the model's one step, beside what the teacher makes of the same noise.
+        """
         device = next(model.parameters()).device
         conditions = condition(model, self.blurry.to(device))
         columns = {"blurry": self.blurry}
         if model.predictor is not None:
             columns["predictor"] = predicted(conditions)
         if self.config.stage != "predictor" and model.denoiser is not None:
-            generator = torch.Generator().manual_seed(self.config.seed)
-            grid = self.config.schedule.grid(min(8, self.config.schedule.train_steps))
-            columns["diffusion"] = diffused(model, conditions, grid, "dpm++", generator)
+            grid = self.config.schedule.grid(1 if teacher else min(8, self.config.schedule.train_steps))
+            if teacher is not None:
+                columns["teacher"] = diffused(teacher.model, conditions, teacher.alpha_bars, SAMPLER, self._generator())
+            columns["diffusion"] = diffused(model, conditions, grid, SAMPLER, self._generator())
         columns = {name: images.cpu() for name, images in columns.items()}
         scores = {}
         for name, images in columns.items():
@@ -68,3 +73,6 @@ class Validation:
         sheet.parent.mkdir(parents=True, exist_ok=True)
         write_sheet(sheet, {**columns, "sharp": self.sharp}, rows=8)
         return scores
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.config.seed)
