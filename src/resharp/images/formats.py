@@ -19,6 +19,8 @@ FORMAT_BY_SUFFIX = {
 
 HOLDS_ALPHA = ("PNG", "WEBP", "TIFF")
 HOLDS_16_BITS = ("PNG", "TIFF")
+HOLDS_RECEIPT = ("PNG", "JPEG", "WEBP", "TIFF")
+LOSSLESS = ("PNG", "TIFF", "BMP")  # as they are written here
 # The longest side, in pixels, that the format or its encoder allows; the others reach far past memory.
 LONGEST_SIDE_PX = {"JPEG": 65500, "WEBP": 16383}
 

@@ -24,6 +24,8 @@ class PhotoMeta:
     icc: bytes | None = None  # ICC profile; None means sRGB by convention
     exif: bytes | None = None  # EXIF block from its byte-order mark (II or MM) on, without "Exif\0\0"
     dpi: tuple[float, float] | None = None  # horizontal and vertical dots per inch
+    # How the pixels were made, for the file. Reading leaves it None: it would not be true of other pixels.
+    receipt: str | None = None
 
 
 @dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not an answer

@@ -10,6 +10,7 @@ from PIL import TiffImagePlugin as Tiff
 
 from resharp.images.exif import tiff_tags
 from resharp.images.photo import PhotoMeta
+from resharp.images.receipts import TIFF_XMP, xmp_packet
 
 _DEFLATE = 8
 _PREDICTOR = 317
@@ -17,6 +18,7 @@ _DIFFERENCES = 2  # each sample is stored as the difference from the pixel to it
 _STRIP_BYTES = 1 << 18
 _PER_INCH = 2
 _ICC = 34675
+_BYTE = 1
 _LONG = 4
 _UNDEFINED = 7
 
@@ -51,6 +53,9 @@ def write_tiff(path: Path, values: np.ndarray, meta: PhotoMeta) -> None:
     if meta.icc is not None:
         directory.tagtype[_ICC] = _UNDEFINED
         directory[_ICC] = meta.icc
+    if meta.receipt is not None:
+        directory.tagtype[TIFF_XMP] = _BYTE
+        directory[TIFF_XMP] = xmp_packet(meta.receipt)
     directory[Tiff.ROWSPERSTRIP] = rows
     directory.tagtype[Tiff.STRIPOFFSETS] = directory.tagtype[Tiff.STRIPBYTECOUNTS] = _LONG
     directory[Tiff.STRIPBYTECOUNTS] = tuple(sizes)

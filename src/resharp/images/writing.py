@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from resharp.errors import ImageError
 from resharp.files import atomic_path
@@ -17,17 +19,25 @@ from resharp.images.formats import (
     FORMAT_BY_SUFFIX,
     HOLDS_16_BITS,
     HOLDS_ALPHA,
+    HOLDS_RECEIPT,
     LONGEST_SIDE_PX,
     RESULT_MARK,
 )
 from resharp.images.photo import Photo, PhotoMeta
+from resharp.images.receipts import KEY, xmp_packet
 from resharp.images.tiff import write_tiff
 
 _EXIF_PREFIX = b"Exif\x00\x00"
 _JPEG_SEGMENT_BYTES = 65533  # the most that one JPEG segment holds
 
 
-def write_photo(photo: Photo, path: str | os.PathLike[str], *, quality: int = 95) -> None:
+def write_photo(
+    photo: Photo,
+    path: str | os.PathLike[str],
+    *,
+    quality: int = 95,
+    receipt_for: Callable[[np.ndarray], str] | None = None,
+) -> None:
     """Write `photo` in the format that `path`'s suffix names; an error leaves no file and harms none.
 
     Gray stays gray (WebP has no gray: it gets three channels), and 16-bit photos stay 16-bit in PNG and
@@ -36,6 +46,8 @@ def write_photo(photo: Photo, path: str | os.PathLike[str], *, quality: int = 95
 
     Args:
         quality: 1 to 100, for JPEG and WebP; 100 is lossless in WebP. JPEG keeps full colour resolution.
+        receipt_for: given the samples to be encoded, as of `samples_for`, it returns a text of printable ASCII to be
+            stored in the file; see `read_receipt`. Not called for BMP, which has no place for it.
 
     Raises:
         ImageError: the suffix is unknown, the format cannot hold the photo (transparency in JPEG and
@@ -52,24 +64,35 @@ def write_photo(photo: Photo, path: str | os.PathLike[str], *, quality: int = 95
     if not np.isfinite(photo.pixels).all():
         raise ImageError(f"{path}: the result has pixels that are not numbers; try another device or dtype")
 
-    channels = [photo.pixels]
-    if photo.meta.kind == "gray" and format != "WEBP":
-        # A network's three channels are three estimates of one gray: their mean is the best of them.
-        channels = [photo.pixels.mean(axis=2, keepdims=True)]
-    if alpha is not None:
-        channels.append(alpha[:, :, None])
-    deep = photo.meta.bit_depth == 16 and format in HOLDS_16_BITS
-    values = _quantise(np.concatenate(channels, axis=2), np.uint16 if deep else np.uint8)
+    values = samples_for(replace(photo, alpha=alpha), format)
     meta = _meta_to_write(photo.meta, gray=values.shape[2] <= 2)
+    if receipt_for is not None and format in HOLDS_RECEIPT:
+        meta = replace(meta, receipt=receipt_for(values))
 
     with atomic_path(path) as temporary:
         if format == "TIFF":
             write_tiff(temporary, values, meta)
-        elif deep:
+        elif values.dtype == np.uint16:
             write_deep_png(temporary, values, meta)
         else:
             image = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
             image.save(temporary, format=format, **_options(format, meta, quality))
+
+
+def samples_for(photo: Photo, format: str) -> np.ndarray:
+    """What is encoded when `photo` is written as `format`: (H, W, C) uint8 or uint16.
+
+    C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha. A file of a lossless format, read and given here, gives
+    the samples it was written from.
+    """
+    channels = [photo.pixels]
+    if photo.meta.kind == "gray" and format != "WEBP":
+        # A network's three channels are three estimates of one gray: their mean is the best of them.
+        channels = [photo.pixels.mean(axis=2, keepdims=True)]
+    if photo.alpha is not None:
+        channels.append(photo.alpha[:, :, None])
+    deep = photo.meta.bit_depth == 16 and format in HOLDS_16_BITS
+    return _quantise(np.concatenate(channels, axis=2), np.uint16 if deep else np.uint8)
 
 
 def output_path(
@@ -132,6 +155,11 @@ def _options(format: str, meta: PhotoMeta, quality: int) -> dict[str, object]:
         options["dpi"] = meta.dpi
     if meta.exif is not None and format in ("PNG", "WEBP"):
         options["exif"] = meta.exif
+    if meta.receipt is not None and format == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text(KEY, meta.receipt)
+    elif meta.receipt is not None and format != "BMP":
+        options["xmp"] = xmp_packet(meta.receipt)
     if format == "JPEG":
         options |= {"quality": quality, "subsampling": "4:4:4"}
         if meta.exif is not None and len(_EXIF_PREFIX + meta.exif) <= _JPEG_SEGMENT_BYTES:

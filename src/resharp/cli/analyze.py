@@ -1,0 +1,12 @@
+"""`resharp analyze ...`: what a model and its data are like."""
+
+from __future__ import annotations
+
+import typer
+
+from resharp.cli.analyze_curve import pd_curve
+from resharp.cli.analyze_memorisation import memorisation
+
+analyze = typer.Typer(name="analyze", help="Look into a model and its data.", no_args_is_help=True)
+for command in (pd_curve, memorisation):
+    analyze.command()(command)
