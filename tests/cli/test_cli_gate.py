@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_a_part_that_helps_is_chosen(resharp, places, own_model, monkeypatch):
         smooth = Image.fromarray((blurry[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
         smooth = np.asarray(smooth.filter(ImageFilter.GaussianBlur(1)), dtype=np.float32) / 255
         image = (blurry + 0.2 * (blurry - blurry.new_tensor(smooth).permute(2, 0, 1))).clamp(0, 1)
-        return type(restored)(image, None, "diffusion")
+        return replace(restored, image=image, output="diffusion")
 
     monkeypatch.setattr(DeblurPipeline, "restore", restore)
     ran = resharp("gate", own_model, *places, "--json")

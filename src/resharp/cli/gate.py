@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,12 +11,13 @@ import typer
 
 from resharp import __version__
 from resharp.cli.console import note, say
+from resharp.cli.each_image import image_progress
 from resharp.cli.options import PARTS, DebugOption, DeviceOption, JsonOption, check_part, pick_device
 from resharp.cli.places import check_folder, make_folder
 from resharp.errors import ConfigError
 
 if TYPE_CHECKING:
-    from resharp.cli.gate_scores import OnImage, Scores
+    from resharp.cli.gate_scores import Scores
     from resharp.evaluate.gate import Check
     from resharp.pipeline import DeblurPipeline
 
@@ -60,7 +58,7 @@ def gate(
     lpips = None if lpips_weights is None else load_lpips(lpips_weights).to(where)
     parts = _parts(pipeline, part)
     used = pipeline.defaults
-    with _progress() as on_image:
+    with image_progress() as on_image:
         options = {"steps": used.steps, "samples": used.samples, "lpips": lpips, "on_image": on_image}
         scores = Scorer(pipeline, pairs, sharp, seeds=range(seeds), **options)(parts)
     candidates = scores.candidates()
@@ -112,25 +110,6 @@ def _parts(pipeline: DeblurPipeline, part: str | None) -> list[str]:
     if part is not None and part not in there:
         raise ConfigError(f"this model has no {part} part; score --part {there[0]}")
     return there if part is None else [part]
-
-
-@contextmanager
-def _progress() -> Iterator[OnImage]:
-    """A line for each image; on a terminal, one that is written over."""
-    shown = sys.stderr.isatty()
-
-    def on_image(what: str, done: int, total: int, name: str) -> None:
-        line = f"{what}: {done}/{total} {name}"
-        if shown:
-            print(f"\r\x1b[2K{line[:100]}", end="", file=sys.stderr, flush=True)
-        else:
-            note(line)
-
-    try:
-        yield on_image
-    finally:
-        if shown:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 
 def _text(scores: Scores, results: list[Check], decision: str) -> str:

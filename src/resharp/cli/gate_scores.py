@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from resharp.cli.each_image import OnImage
 from resharp.errors import DataError
 from resharp.evaluate.gate import Candidate
 from resharp.evaluate.protocols import out_of_domain_pairs, paired_folder
@@ -14,7 +15,6 @@ from resharp.evaluate.score import Metric, Row, Summary, paired_scores, score_re
 from resharp.pipeline import DeblurPipeline
 
 PROTOCOLS = ("real", "out_of_domain")
-OnImage = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ class BlurPipeline:
     noise_sigma: tuple[float, float]
     jpeg_quality: tuple[int, int]
 
+    def __call__(self, sharp: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        """Blurry and sharp from one photo, as `degrade`; sharp is returned as it is."""
+        return degrade(sharp, self, rng), sharp
+
 
 def degrade(sharp: Tensor, pipeline: BlurPipeline, rng: Generator) -> Tensor:
     """Blur, add noise, round to 8 bits and compress one photo.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "lpips": False}
+_DRAWS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not an answer
@@ -74,6 +75,9 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0, resamples: int = 10_00
     """The 2.5 and 97.5 percentiles of the means of resampled values (N,), drawn with replacement."""
     rng = np.random.default_rng(seed)
     count = len(values)
-    means = [values[rng.integers(count, size=count)].mean() for _ in range(resamples)]
+    # In parts, since all draws at once would take resamples * count numbers of memory.
+    at_once = max(1, _DRAWS_AT_ONCE // count)
+    parts = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
+    means = np.concatenate([values[rng.integers(count, size=(part, count))].mean(axis=1) for part in parts])
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)

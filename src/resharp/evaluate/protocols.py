@@ -7,6 +7,7 @@ give pairs with a `name` and a `load()`, which is all that scoring asks for.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,17 @@ import numpy as np
 from torch import Tensor
 
 from resharp.errors import ConfigError, DataError
-from resharp.evaluate.degrade import BlurPipeline, degrade
+from resharp.evaluate.degrade import BlurPipeline
+from resharp.evaluate.night import NightPipeline
 from resharp.evaluate.pairs import FilePair, Pair, paired_folder, photos_by_stem
+from resharp.evaluate.shake import ShakePipeline
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor
 
-__all__ = ["OUT_OF_DOMAIN", "FilePair", "Pair", "SyntheticPair", "out_of_domain_pairs", "paired_folder"]
+__all__ = ["OUT_OF_DOMAIN", "SCORED", "FilePair", "Pair", "SyntheticPair", "out_of_domain_pairs", "paired_folder"]
+
+# Sharp photo (1, 3, H, W) and generator to blurry and sharp, which need not be the photo itself.
+Pipeline = Callable[[Tensor, np.random.Generator], tuple[Tensor, Tensor]]
 
 # Made for the 24 Kodak photos, but any folder of sharp photos will do.
 OUT_OF_DOMAIN = {
@@ -27,6 +33,12 @@ OUT_OF_DOMAIN = {
     "kodak-mixed": BlurPipeline(
         ("line", "walk", "disk", "gaussian-mix"), noise_sigma=(1 / 255, 2 / 255), jpeg_quality=(85, 95)
     ),
+}
+# What a finished model is scored on; the first is that of the gate.
+SCORED: dict[str, Pipeline] = {
+    "kernels": OUT_OF_DOMAIN["kodak-motion"],
+    "shake": ShakePipeline(),
+    "night": NightPipeline(),
 }
 
 
@@ -37,7 +49,7 @@ class SyntheticPair:
     name: str
     sharp_path: Path
     seed: int
-    pipeline: BlurPipeline
+    pipeline: Pipeline
 
     def load(self) -> tuple[Tensor, Tensor]:
         """Blurry and sharp, each (1, 3, H, W) float32 in [0, 1]; raises ImageError or DataError."""
@@ -45,13 +57,13 @@ class SyntheticPair:
         # Seeded by name and not by place in the list: a subset of the photos keeps its blur.
         rng = np.random.default_rng([self.seed, *self.name.encode()])
         try:
-            return degrade(sharp, self.pipeline, rng), sharp
+            return self.pipeline(sharp, rng)
         except ValueError as error:
             raise DataError(f"{self.sharp_path}: {error}") from error
 
 
 def out_of_domain_pairs(
-    path: str | os.PathLike[str], seed: int = 0, pipeline: str | BlurPipeline = "kodak-motion"
+    path: str | os.PathLike[str], seed: int = 0, pipeline: str | Pipeline = "kodak-motion"
 ) -> list[SyntheticPair]:
     """The sharp photos in the folder `path`, sorted by name, each to be blurred once.
 

@@ -84,17 +84,15 @@ def score_restorer(
     """
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds: expected at least one and no repeats, got {list(seeds)}")
-    metrics: dict[str, Metric] = {"psnr": psnr, "ssim": ssim}
-    if lpips is not None:
-        metrics["lpips"] = lpips
+    metrics = metrics_with(lpips)
     rows: list[Row] = []
     done = 0
     for pair in pairs:
         blurry, sharp = pair.load()
-        before = _measure(metrics, blurry, sharp, pair.name)
+        before = measured(metrics, blurry, sharp, pair.name)
         for seed in seeds:
             if seed == seeds[0] or not deterministic:
-                after = _measure(metrics, _restored(restore, blurry, seed, pair.name), sharp, pair.name)
+                after = measured(metrics, checked(restore, blurry, seed, pair.name), sharp, pair.name)
                 done += 1
                 if progress is not None:
                     progress(done, pair.name)
@@ -150,7 +148,13 @@ def summarise(rows: Iterable[Row], bootstrap_seed: int = 0) -> list[Summary]:
     return summaries
 
 
-def _restored(restore: Restore, blurry: Tensor, seed: int, name: str) -> Tensor:
+def metrics_with(lpips: Metric | None) -> dict[str, Metric]:
+    """PSNR, SSIM and, if given, LPIPS, by name."""
+    return {"psnr": psnr, "ssim": ssim} | ({} if lpips is None else {"lpips": lpips})
+
+
+def checked(restore: Restore, blurry: Tensor, seed: int, name: str) -> Tensor:
+    """What `restore` makes of a blurry photo, float32 on the CPU; ValueError where that is no such picture."""
     with torch.no_grad():
         # A copy: a restorer that writes into its input must not spoil the next seed's.
         restored = restore(blurry.clone(), seed).detach().float().cpu()
@@ -161,7 +165,12 @@ def _restored(restore: Restore, blurry: Tensor, seed: int, name: str) -> Tensor:
     return restored
 
 
-def _measure(metrics: dict[str, Metric], image: Tensor, sharp: Tensor, name: str) -> dict[str, float]:
+def measured(metrics: dict[str, Metric], image: Tensor, sharp: Tensor, name: str) -> dict[str, float]:
+    """Each metric of one picture, both rounded to 8 bits; PSNR is cut off at 100 dB.
+
+    Raises:
+        DataError: the picture is too small for a metric.
+    """
     image, sharp = round_to_uint8(image), round_to_uint8(sharp)
     try:
         with torch.no_grad():

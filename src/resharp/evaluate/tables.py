@@ -16,11 +16,13 @@ from resharp.files import atomic_path, write_text
 _DECIMALS = {"psnr": 2, "ssim": 4, "lpips": 4}
 
 
-def write_csv(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
+def write_csv(
+    path: str | os.PathLike[str], rows: Iterable[tuple[object, ...]], fields: Sequence[str] = Row._fields
+) -> None:
     """Write one line per row, with a heading; OutputError where it cannot be written."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
+        writer.writerow(fields)
         writer.writerows(rows)
 
 
