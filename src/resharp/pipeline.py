@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from resharp.diffusion.samplers import SAMPLERS
+from resharp.diffusion.presets import MAX_SAMPLES, QUALITIES, Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 from resharp.hub import locate_model
 from resharp.inputs import to_tensor
 from resharp.models.icdpm import ICDPM
 from resharp.progress import progress_after_a_second
-from resharp.restoration import condition, diffused, predicted
+from resharp.restoration import Conditions, Moments, OnStep, condition, diffused, predicted, self_ensemble
 from resharp.serialization import Defaults, load_model, save_model
-
-MAX_SAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,15 @@ class Restored:
 
     image: (B, 3, H, W) float32 in [0, 1]; the mean when there are several samples.
     spread: (B, 1, H, W), the samples' standard deviation averaged over the colours; None with fewer than two.
-    output: "input", "predictor" or "diffusion": which part of the model made the image.
+    output: "input", "predictor" or "diffusion": which part of the model made the image; "diffusion" also where
+        a fidelity mixed it with the predictor.
+    settings: those that counted.
     """
 
     image: Tensor
     spread: Tensor | None
     output: str
+    settings: Preset
 
 
 class DeblurPipeline:
@@ -51,14 +52,19 @@ class DeblurPipeline:
         if defaults.output == "diffusion" and model.denoiser is None:
             raise ConfigError("the default output is 'diffusion', but this model is a regression and has no denoiser")
         self.model, self.schedule, self.defaults = model, schedule, defaults
+        for name, preset in self.presets().items():
+            try:
+                self.check(preset.choose({}, has_predictor=model.predictor is not None))
+            except ConfigError as error:
+                raise ConfigError(f"the model's preset {name!r}: {error}") from error
 
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike[str] | None = None) -> DeblurPipeline:
         """Load a model.
 
         Args:
-            source: a folder made by `save_pretrained`, the id of a model on the Hugging Face Hub ("owner/name"),
-                or None for the model that ships with resharp.
+            source: a folder made by `save_pretrained`, the name of a model that ships with resharp ("default",
+                "one-step"), the id of one on the Hugging Face Hub ("owner/name"), or None for "default".
 
         Raises:
             ModelError: it is not there, not readable, or not a model of resharp.
@@ -79,16 +85,41 @@ class DeblurPipeline:
         self.model.to(device)
         return self
 
+    def presets(self) -> dict[str, Preset]:
+        """What "draft", "standard" and "best" mean for this model."""
+        return self.defaults.presets(has_predictor=self.model.predictor is not None)
+
+    def choose(self, quality: str | None = None, **asked: Any) -> Preset:
+        """The settings of a restoration: a preset, or the model's default, with single settings replaced.
+
+        Args:
+            quality: "draft", "standard", "best" or None.
+            asked: fields of `Preset`: output, steps, samples, sampler, final_variance, ensemble, fidelity, and
+                also spacing and start; None is not asked.
+
+        Raises:
+            ConfigError: a value that is not allowed, that does not go with another, or that this model cannot.
+        """
+        if quality is not None and quality not in QUALITIES:
+            raise ConfigError(f"unknown quality {quality!r}; allowed: {', '.join(QUALITIES)}")
+        base = self.defaults.preset() if quality is None else self.presets()[quality]
+        chosen = base.choose(asked, has_predictor=self.model.predictor is not None)
+        self.check(chosen)
+        return chosen
+
     def __call__(
         self,
         image: Any,
         *,
+        quality: str | None = None,
         steps: int | None = None,
         samples: int | None = None,
         seed: int = 0,
         sampler: str | None = None,
         final_variance: float | None = None,
         output: str | None = None,
+        ensemble: int | None = None,
+        fidelity: float | None = None,
         return_spread: bool = False,
         progress: bool = True,
     ) -> Any:
@@ -96,31 +127,30 @@ class DeblurPipeline:
 
         Args:
             image: a path, a PIL image, an array or a tensor; see `resharp.inputs.to_tensor`.
+            quality: "draft", "standard" or "best", a preset of the model's; the other settings replace single
+                ones of it. None starts from the model's default.
             steps: denoising steps, 1 to 10,000.
             samples: how many are drawn and averaged (the papers' "SA"); more favour PSNR.
             seed: the same seed on the same device gives the same bytes.
             sampler: "dpm++", "ddim", "ddpm" or "unipc".
             final_variance: last beta of the sampling schedule; None takes the training schedule's grid.
-            output: "diffusion", "predictor" or "input". None takes the model's default, or "diffusion" as soon
-                as steps, samples, sampler or final_variance is given.
+            output: "diffusion", "predictor" or "input". None takes that of the quality or default; but the
+                diffusion as soon as steps, samples, sampler, final_variance or fidelity is given, and the
+                predictor with an ensemble.
+            ensemble: 1, 2, 4 or 8 flips and quarter turns over which the predictor is averaged.
+            fidelity: 0 to 1. 1 is the predictor, 0 the first sample of the diffusion, and between them lies
+                their weighted mean. Without a predictor 1 is the mean of the samples, of which there must be two.
             return_spread: return (picture, spread), the spread an (H, W) float array; needs samples >= 2.
             progress: show a bar when the work takes longer than a second.
 
         Returns:
             A picture of the kind and size given; a PIL image for a path.
         """
+        asked = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
+        asked |= {"output": output, "ensemble": ensemble, "fidelity": fidelity}
         blurry, back = to_tensor(image)
         with progress_after_a_second("deblurring", enabled=progress) as on_step:
-            restored = self.restore(
-                blurry,
-                steps=steps,
-                samples=samples,
-                seed=seed,
-                sampler=sampler,
-                final_variance=final_variance,
-                output=output,
-                on_step=on_step,
-            )
+            restored = self.restore(blurry, quality=quality, seed=seed, on_step=on_step, **asked)
         result = back(restored.image)
         if not return_spread:
             return result
@@ -133,59 +163,68 @@ class DeblurPipeline:
         self,
         blurry: Tensor,
         *,
-        steps: int | None = None,
-        samples: int | None = None,
+        quality: str | None = None,
         seed: int = 0,
-        sampler: str | None = None,
-        final_variance: float | None = None,
-        output: str | None = None,
-        on_step: Callable[[int, int], None] | None = None,
+        on_step: OnStep | None = None,
+        **asked: Any,
     ) -> Restored:
         """As `__call__`, on a tensor (B, 3, H, W) in [0, 1] of any device; the result is on the CPU.
 
-        on_step: called with (network calls done, network calls in all).
+        asked: see `choose`.
+        on_step: called with (network calls done, network calls in all); a mix of an ensemble and the diffusion
+            counts the one, then the other.
         """
-        asked = any(value is not None for value in (steps, samples, sampler, final_variance))
-        output = output or ("diffusion" if asked else self.defaults.output)
         # All settings are checked before any work is done.
-        steps = self.defaults.steps if steps is None else steps
-        samples = self.defaults.samples if samples is None else samples
-        sampler = self.defaults.sampler if sampler is None else sampler
-        self._check(output, samples, sampler)
-        grid = self.schedule.grid(steps, final_variance)
-        if output == "input":
-            return Restored(blurry.float().cpu(), None, output)
-        conditions = condition(self.model, blurry.to(self.device, torch.float32))
-        if output == "predictor":
-            return Restored(predicted(conditions).cpu(), None, output)
-        mean: Tensor | None = None
-        scatter = torch.zeros(())
-        for i in range(samples):
-            generator = sample_generator(seed, i)
-            step = None if on_step is None else (lambda done, n, i=i: on_step(i * n + done, samples * n))
-            drawn = diffused(self.model, conditions, grid, sampler, generator, step).cpu()
-            # Welford's running moments: K samples need the memory of three.
-            if mean is None:
-                mean = drawn
-            else:
-                offset = drawn - mean
-                mean = mean + offset / (i + 1)
-                scatter = scatter + offset * (drawn - mean)
-        assert mean is not None
-        spread = (scatter / (samples - 1)).sqrt().mean(dim=1, keepdim=True) if samples > 1 else None
-        return Restored(mean, spread, output)
+        settings = self.choose(quality, **asked)
+        if settings.output == "input":
+            return Restored(blurry.float().cpu(), None, "input", settings)
+        blurry = blurry.to(self.device, torch.float32)
+        g = None
+        if settings.output == "predictor" or settings.ensemble > 1:
+            g = self_ensemble(self.model, blurry, settings.ensemble, on_step).cpu()
+        if settings.output == "predictor":
+            return Restored(g, None, "predictor", settings)
+        conditions = condition(self.model, blurry)
+        moments = Moments()
+        for i in range(settings.samples):
+            moments.add(self.draw(conditions, settings, seed, i, on_step))
+        if settings.fidelity is not None and g is None and conditions.g is not None:
+            g = predicted(conditions).cpu()
+        return Restored(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
 
-    def _check(self, output: str, samples: int, sampler: str) -> None:
-        if output not in ("diffusion", "predictor", "input"):
-            raise ConfigError(f"unknown output {output!r}; allowed: diffusion, predictor, input")
-        if output == "predictor" and self.model.predictor is None:
+    @torch.inference_mode()
+    def draw(
+        self, conditions: Conditions, settings: Preset, seed: int, index: int = 0, on_step: OnStep | None = None
+    ) -> Tensor:
+        """Sample number `index` of a seed, (B, 3, H, W) in [0, 1] on the CPU.
+
+        on_step: called with (steps done with those of the samples before, steps of all `settings.samples`).
+        """
+        grid = self._grid(settings)
+        generator = sample_generator(seed, index)
+        step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))
+        noise = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
+        return diffused(self.model, conditions, grid, settings.sampler, generator, step, noise).cpu()
+
+    def _grid(self, settings: Preset) -> Tensor:
+        return self.schedule.grid(
+            settings.steps, settings.final_variance, spacing=settings.spacing, start=settings.start
+        )
+
+    def check(self, settings: Preset) -> None:
+        """Refuse, with ConfigError, what this model cannot do."""
+        has_predictor = self.model.predictor is not None
+        if settings.output == "predictor" and not has_predictor:
             raise ConfigError("this model has no initial predictor; use output 'diffusion'")
-        if output == "diffusion" and self.model.denoiser is None:
+        if settings.output != "diffusion":
+            return
+        if self.model.denoiser is None:
             raise ConfigError("this model is a regression and cannot draw samples; use output 'predictor'")
-        if not 1 <= samples <= MAX_SAMPLES:
-            raise ConfigError(f"samples is {samples}; allowed: 1 to {MAX_SAMPLES}")
-        if sampler not in SAMPLERS:
-            raise ConfigError(f"unknown sampler {sampler!r}; allowed: {', '.join(SAMPLERS)}")
+        if settings.fidelity and not has_predictor and settings.samples < 2:
+            raise ConfigError("without an initial predictor, fidelity needs a mean: give samples=2 or more")
+        if settings.start is not None and not has_predictor:
+            raise ConfigError("start is for models of a residual, and this one has no initial predictor")
+        self._grid(settings)
 
 
 def sample_generator(seed: int, index: int) -> torch.Generator:

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from resharp.diffusion.process import to_x0
-from resharp.diffusion.samplers import sample
+from resharp.diffusion.samplers import Denoise, sample
 from resharp.models.icdpm import ICDPM
 
 OnStep = Callable[[int, int], None]
+# Quarter turns, and whether a mirror image follows: identity and mirror, half turns of both, quarter turns of both.
+_ORIENTATIONS = ((0, False), (0, True), (2, False), (2, True), (1, False), (1, True), (3, False), (3, True))
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,79 @@ def predicted(conditions: Conditions) -> Tensor:
     return to_unit(conditions.cropped(conditions.g))
 
 
+def turned(image: Tensor, orientation: int) -> Tensor:
+    """`image` (..., H, W) in one of its 8 orientations; 0 is as it is. The first 1, 2, 4 or 8 form a group."""
+    turns, mirrored = _ORIENTATIONS[orientation]
+    image = image.rot90(turns, (-2, -1))
+    return image.flip(-1) if mirrored else image
+
+
+def turned_back(image: Tensor, orientation: int) -> Tensor:
+    """The inverse of `turned`."""
+    turns, mirrored = _ORIENTATIONS[orientation]
+    return (image.flip(-1) if mirrored else image).rot90(-turns, (-2, -1))
+
+
+def self_ensemble(model: ICDPM, blurry: Tensor, count: int, on_step: OnStep | None = None) -> Tensor:
+    """The mean of g over `count` orientations of the picture, one after the other, (B, 3, H, W) in [0, 1].
+
+    As the orientations form a group, the mean turns with the picture, whatever the network does.
+
+    Args:
+        blurry: (B, 3, H, W) in [0, 1].
+        count: 1, 2 (the picture and its mirror image), 4 (flips of both axes) or 8 (quarter turns too).
+        on_step: called with (orientations done, count).
+    """
+    total = torch.zeros(())
+    for orientation in range(count):
+        # Padded after turning, so that every orientation meets the padding that it would meet by itself.
+        restored = predicted(condition(model, turned(blurry, orientation)))
+        restored = turned_back(restored, orientation)
+        total = restored if orientation == 0 else total + restored
+        if on_step is not None:
+            on_step(orientation + 1, count)
+    return total / count
+
+
+class Moments:
+    """Running mean and spread of samples, and the first one: K samples need the memory of four."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first = self.mean = self._scatter = torch.zeros(())
+
+    def add(self, sample: Tensor) -> None:
+        """Welford's update with (B, C, H, W)."""
+        self.count += 1
+        if self.count == 1:
+            self.first = self.mean = sample
+            return
+        offset = sample - self.mean
+        self.mean = self.mean + offset / self.count
+        self._scatter = self._scatter + offset * (sample - self.mean)
+
+    def spread(self) -> Tensor | None:
+        """The sample deviation averaged over the channels, (B, 1, H, W); None with fewer than two."""
+        if self.count < 2:
+            return None
+        return (self._scatter / (self.count - 1)).sqrt().mean(dim=1, keepdim=True)
+
+    def result(self, fidelity: float | None, g: Tensor | None) -> Tensor:
+        """The mean of the samples, or with a fidelity the `mix` of g, or of their mean without g, and the first."""
+        return self.mean if fidelity is None else mix(self.mean if g is None else g, self.first, fidelity)
+
+
+def mix(mean: Tensor, sample: Tensor, fidelity: float) -> Tensor:
+    """fidelity * mean + (1 - fidelity) * sample; the ends are exact.
+
+    With the posterior mean and the estimator of least squared error among those that are distributed as sharp
+    images are, this line has the least squared error for its Wasserstein-2 distance from the sharp images
+    (arXiv 2107.02555). A posterior sample is so distributed, but its error is in general not the least; and
+    networks give neither end exactly. See docs/quality.md.
+    """
+    return fidelity * mean + (1 - fidelity) * sample
+
+
 def diffused(
     model: ICDPM,
     conditions: Conditions,
@@ -69,22 +144,43 @@ def diffused(
     sampler: str,
     generator: torch.Generator,
     on_step: OnStep | None = None,
+    noise: float = 1.0,
 ) -> Tensor:
     """One sample of the diffusion model, (B, 3, H, W) in [0, 1].
 
+    noise: deviation of what sampling starts from; sqrt(1 - alpha_bar) for a grid that starts below full noise,
+        where 1 would be too much. It takes what is diffused to be around 0, as a residual is.
+
     x0 is clamped at every step so that the image stays in [-1, 1]; a residual is clamped through its image.
     """
-    y, h, g = conditions.y, conditions.h, conditions.g
-    scale = model.config.residual_scale
+    y, g = conditions.y, conditions.g
+    x_T = torch.randn(y.shape, generator=generator, device=generator.device).to(y) * noise  # noqa: N806
+    x0 = sample(clamped_x0(model, conditions), x_T, alpha_bars, sampler, generator, on_step)
+    return to_unit(conditions.cropped(x0 if g is None else g + x0 / model.config.residual_scale))
+
+
+def estimated_x0(model: ICDPM, conditions: Conditions, x_t: Tensor, alpha_bar: Tensor) -> Tensor:
+    """What one call of the denoiser takes for x0: the image or, with a predictor, the scaled residual.
+
+    Args:
+        x_t: (B, 3, H, W), of the size of the padded image.
+        alpha_bar: (B,) float64, the noise level of x_t.
+    """
+    y = conditions.y
+    # Samplers give back the type of what they are given: under autocast it would lose x_t's precision.
+    output = model(x_t, y, alpha_bar.float().to(y.device), conditions.h, conditions.g).to(x_t)
+    return to_x0(output, x_t, alpha_bar, model.config.prediction_type)
+
+
+def clamped_x0(model: ICDPM, conditions: Conditions) -> Denoise:
+    """`estimated_x0` with the image it stands for kept in [-1, 1], as samplers want it."""
+    g, scale = conditions.g, model.config.residual_scale
 
     def denoise(x_t: Tensor, alpha_bar: Tensor) -> Tensor:
-        output = model(x_t, y, alpha_bar.float().to(y.device), h, g)
-        x0_hat = to_x0(output, x_t, alpha_bar, model.config.prediction_type)
+        x0_hat = estimated_x0(model, conditions, x_t, alpha_bar)
         return x0_hat.clamp(-1, 1) if g is None else scale * ((g + x0_hat / scale).clamp(-1, 1) - g)
 
-    x_T = torch.randn(y.shape, generator=generator, device=generator.device).to(y)  # noqa: N806
-    x0 = sample(denoise, x_T, alpha_bars, sampler, generator, on_step)
-    return to_unit(conditions.cropped(x0 if g is None else g + x0 / scale))
+    return denoise
 
 
 def to_unit(image: Tensor) -> Tensor:

@@ -6,14 +6,14 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from resharp.diffusion.samplers import SamplerName
+from resharp.diffusion.presets import Defaults
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, ModelError, OutputError
 from resharp.files import atomic_path, write_text
@@ -23,17 +23,6 @@ from resharp.settings import from_dict, to_dict
 
 CONFIG, WEIGHTS, SCHEDULER = "config.json", "model.safetensors", "scheduler_config.json"
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What a model does when nothing is asked for; measured by the gate, and saved with the model."""
-
-    # "input" passes the photo through: a model that has not been shown to help.
-    output: Literal["input", "predictor", "diffusion"] = "diffusion"
-    steps: int = 50
-    samples: int = 1
-    sampler: SamplerName = "dpm++"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ def test_info_describes_the_installation_and_the_model(resharp, model):
     assert facts["parameters"]["all"] == load_model(model)[0].parameter_count()
     assert facts["parameters"].keys() == {"guidance", "predictor", "denoiser", "all"}
     assert (facts["prediction_type"], facts["patch_size"]) == ("x0", 2)
-    assert facts["defaults"] == {"output": "diffusion", "steps": 2, "samples": 1, "sampler": "dpm++"}
+    unset = {"fidelity": None, "final_variance": None, "start": None}
+    default = {"output": "diffusion", "steps": 2, "samples": 1, "sampler": "dpm++", "ensemble": 1, "spacing": "time"}
+    assert facts["defaults"] == default | unset
     assert facts["noise_schedule"]["train_steps"] == 2000
 
 
@@ -50,3 +52,19 @@ def test_a_missing_model_is_one_line(resharp):
     assert ran.code == 1
     assert ran.out == ""
     assert "no such folder" in ran.line
+
+
+def test_presets_and_shipped_models_are_listed(resharp, models):
+    facts = json.loads(resharp("info", models["predictor"], "--json").out)
+    assert "default" in facts["shipped_models"]
+    assert list(facts["quality"]) == ["draft", "standard", "best"]
+    assert facts["quality"]["standard"] == facts["defaults"]
+    assert facts["quality"]["best"] == {**facts["defaults"], "ensemble": 8}
+    ran = resharp("info", models["diffusion"])
+    assert "quality draft     predictor\n" in ran.out
+    assert "quality best      diffusion, 2 steps of dpm++, 4 samples\n" in ran.out
+
+
+def test_shipped_models_go_by_name(resharp):
+    facts = json.loads(resharp("info", "default", "--json").out)
+    assert facts["model"].endswith("weights/default")

@@ -15,6 +15,7 @@ import typer
 from resharp import __version__
 from resharp.cli.console import say
 from resharp.cli.options import DebugOption, JsonOption, available_devices
+from resharp.settings import to_dict
 
 if TYPE_CHECKING:
     from resharp.models.icdpm import ICDPM
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A model folder or Hub id; default: the shipped one.")
+        str | None, typer.Argument(metavar="[MODEL]", help="A model's name, folder or Hub id; default: default.")
     ] = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -30,8 +31,9 @@ def info(
     """Describe this installation and a model."""
     facts = {**_installation(), **_model(model)}
     if as_json:
-        say(json.dumps(facts, indent=2))
+        say(json.dumps(facts, indent=2, default=to_dict))
         return
+    facts |= {f"quality_{name}": preset for name, preset in facts.pop("quality").items()}
     width = max(map(len, facts))
     for name, value in facts.items():
         say(f"{name.replace('_', ' '):<{width}}  {_shown(value)}")
@@ -39,6 +41,8 @@ def info(
 
 def _installation() -> dict[str, Any]:
     import torch
+
+    from resharp.hub import shipped_models
 
     return {
         "resharp": __version__,
@@ -48,13 +52,14 @@ def _installation() -> dict[str, Any]:
         "torch": torch.__version__,
         "devices": available_devices(),
         "threads": torch.get_num_threads(),
+        "shipped_models": list(shipped_models()),
     }
 
 
 def _model(source: str | None) -> dict[str, Any]:
     from resharp.hub import locate_model
+    from resharp.pipeline import DeblurPipeline
     from resharp.serialization import WEIGHTS, load_model
-    from resharp.settings import to_dict
 
     folder = locate_model(source)
     model, schedule, defaults = load_model(folder)
@@ -65,7 +70,8 @@ def _model(source: str | None) -> dict[str, Any]:
         "prediction_type": model.config.prediction_type,
         "patch_size": model.config.patch_size,
         "size_multiple_px": model.size_multiple,
-        "defaults": to_dict(defaults),
+        "defaults": to_dict(defaults.preset()),
+        "quality": DeblurPipeline(model, schedule, defaults).presets(),
         "noise_schedule": to_dict(schedule),
         "weights_bytes": (folder / WEIGHTS).stat().st_size,
         "weights_sha256": _sha256(folder / WEIGHTS),
@@ -104,7 +110,7 @@ def _card_licence(folder: Path) -> str | None:
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_shown(part)}" for name, part in value.items() if part is not None)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
