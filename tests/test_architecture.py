@@ -30,6 +30,8 @@ ALLOWED = {
     "restoration": {"models", "diffusion"},
     "serialization": {"errors", "files", "settings", "models", "diffusion"},
     "inputs": {"errors", "images"},
+    "receipt": {"errors", "settings"},
+    "assessment": {"images"},
     "pipeline": {"errors", "hub", "inputs", "progress", "restoration", "serialization", "models", "diffusion"},
     "train": {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "evaluate"),

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from resharp.cli.picture import Result
     from resharp.cli.plan import Failure, Job
     from resharp.pipeline import DeblurPipeline
+    from resharp.receipt import Origin
 
+_SPREAD = "--spread shows how samples differ: add --samples 2 or more"
 _MADE_BY = {
     "predictor": "made by the initial predictor, this model's default; --part diffusion draws samples",
     "input": "this model passes photos through unchanged: no part of it has been shown to help; see --part",
@@ -41,34 +43,53 @@ def deblur(
     part: Annotated[
         str | None, typer.Option(metavar="|".join(PARTS), help="Which part of the model makes the picture.")
     ] = None,
+    quality: Annotated[
+        str | None, typer.Option(metavar="draft|standard|best", help="A preset; see resharp info. Options replace it.")
+    ] = None,
+    fidelity: Annotated[
+        float | None, typer.Option(help="1: predictor, or mean of samples; 0: one sample; between: their mix.")
+    ] = None,
+    ensemble: Annotated[
+        int | None, typer.Option(metavar="1|2|4|8", help="Flips and turns to average the predictor over.")
+    ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="PATH|ID", help="A model folder or Hub id; default: the shipped one.")
+        str | None,
+        typer.Option(metavar="NAME|PATH|ID", help="default, one-step, a model folder or Hub id; default: default."),
     ] = None,
     device: DeviceOption = "auto",
     spread: Annotated[
         str | None, typer.Option(metavar="PATH", help="Write how much samples differ, as a gray PNG.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    no_receipt: Annotated[
+        bool, typer.Option("--no-receipt", help="Do not write into results how they were made; see resharp verify.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Restore photos without motion blur too, and hold nothing back.")
+    ] = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:
     """Restore blurry photos.
 
-    Steps, samples, sampler or final variance, if given, make the diffusion run; else the model's default does.
+    Steps, samples, sampler, final variance or fidelity, if given, make the diffusion run; else the quality's or
+    model's default does.
     """
     drawing = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
     try:
-        _check_options(inputs, spread, part, drawing)
+        _check_options(inputs, spread, part, drawing, quality)
         jobs, failures = _jobs(inputs, output)
         place = _spread_place(spread, jobs, overwrite)
         settings = {**drawing, "seed": seed, "output": part}
-        pipeline = _pipeline(model, device, settings) if jobs else None
+        settings |= {"quality": quality, "fidelity": fidelity, "ensemble": ensemble}
+        pipeline = _pipeline(model, device, settings, spread) if jobs else None
+        origin = _origin(model) if jobs and not no_receipt else None
     except ResharpError as error:
         if as_json:
             say(json.dumps({"results": [], "restored": 0, "failed": 0, "error": str(error)}))
         raise
     results = [_failed(failure.source, failure.error, debug) for failure in failures]
-    results += _restore_all(pipeline, jobs, settings, place, overwrite, quiet=as_json, debug=debug)
+    results += _restore_all(pipeline, jobs, settings, place, overwrite, origin, not force, quiet=as_json, debug=debug)
     failed = sum(result.error is not None for result in results)
     if as_json:
         counts = {"restored": len(results) - failed, "failed": failed, "error": None}
@@ -78,7 +99,9 @@ def deblur(
     return 1 if failed else 0
 
 
-def _check_options(inputs: Sequence[str], spread: str | None, part: str | None, drawing: dict[str, Any]) -> None:
+def _check_options(
+    inputs: Sequence[str], spread: str | None, part: str | None, drawing: dict[str, Any], quality: str | None
+) -> None:
     """What can be refused without looking at any file."""
     check_part(part)
     given = [name for name, value in drawing.items() if value is not None]
@@ -87,8 +110,8 @@ def _check_options(inputs: Sequence[str], spread: str | None, part: str | None, 
         raise ConfigError(f"--{option} is for the diffusion; leave it out, or choose --part diffusion")
     if spread is None:
         return
-    if drawing["samples"] is None or drawing["samples"] < 2:
-        raise ConfigError("--spread shows how samples differ: add --samples 2 or more")
+    if quality is None and (drawing["samples"] is None or drawing["samples"] < 2):
+        raise ConfigError(_SPREAD)
     if len(inputs) > 1 or Path(inputs[0]).is_dir():
         raise ConfigError("--spread is for one photo at a time; give a single file")
     if Path(spread).suffix.lower() != ".png":
@@ -117,19 +140,23 @@ def _spread_place(spread: str | None, jobs: Sequence[Job], overwrite: bool) -> P
     return place
 
 
-def _pipeline(model: str | None, device: str, settings: dict[str, Any]) -> DeblurPipeline:
+def _pipeline(model: str | None, device: str, settings: dict[str, Any], spread: str | None) -> DeblurPipeline:
     """The model on its device, with every setting found acceptable to it."""
-    chosen = pick_device(device)
-    import torch
-
+    where = pick_device(device)
     from resharp.pipeline import DeblurPipeline, sample_generator
 
     pipeline = DeblurPipeline.from_pretrained(model)
     sample_generator(settings["seed"], 0)
-    # restore() checks all settings first; what follows is nothing for "input" and one pixel's work for g.
-    trial = "predictor" if settings["output"] == "predictor" else "input"
-    pipeline.restore(torch.zeros(1, 3, 1, 1), **{**settings, "output": trial})
-    return pipeline.to(chosen)
+    chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
+    if spread is not None and (chosen.output != "diffusion" or chosen.samples < 2):
+        raise ConfigError(_SPREAD)
+    return pipeline.to(where)
+
+
+def _origin(model: str | None) -> Origin:
+    from resharp.cli.receipts import origin_of
+
+    return origin_of(model)
 
 
 def _restore_all(
@@ -138,6 +165,8 @@ def _restore_all(
     settings: dict[str, Any],
     spread: Path | None,
     overwrite: bool,
+    origin: Origin | None,
+    guard: bool,
     *,
     quiet: bool,
     debug: bool,
@@ -149,12 +178,22 @@ def _restore_all(
 
     results: list[Result] = []
     told = settings["output"] is not None
+    chosen = any(settings[name] is not None for name in ("quality", "fidelity", "ensemble"))
     for i, job in enumerate(jobs, start=1):
         try:
             check_file(job.target, overwrite=overwrite)
             # File names stay out of the bar: brackets in them would be read as its markup.
             with progress_after_a_second(f"deblurring {i} of {len(jobs)}") as on_step:
-                result = restore_file(pipeline, job.source, job.target, settings, spread=spread, on_step=on_step)
+                result = restore_file(
+                    pipeline,
+                    job.source,
+                    job.target,
+                    settings,
+                    spread=spread,
+                    origin=origin,
+                    guard=guard,
+                    on_step=on_step,
+                )
         except Exception as error:
             results.append(_failed(str(job.source), error, debug))
             continue
@@ -164,7 +203,11 @@ def _restore_all(
             say(f"{job.source} -> {job.target} ({size})")
             if result.spread_maximum is not None:
                 say(f"{spread}: spread over {result.samples} samples; white is {result.spread_maximum:.4f} of 1")
-        if not told and result.part in _MADE_BY:
+            if result.remark is not None:
+                note(f"{job.source}: {result.remark}")
+        if not told and (
+            (result.part == "input" and result.remark is None) or (result.part == "predictor" and not chosen)
+        ):
             note(_MADE_BY[result.part])
         told = True
     return results

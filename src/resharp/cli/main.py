@@ -14,17 +14,21 @@ import typer
 
 from resharp import __version__
 from resharp.cli.ablate import ablate
+from resharp.cli.analyze import analyze
 from resharp.cli.bench import bench
 from resharp.cli.console import accept_any_file_name, complain, report_error, say
 from resharp.cli.data import data
 from resharp.cli.deblur import deblur
 from resharp.cli.gate import gate
 from resharp.cli.info import info
+from resharp.cli.score import score
 from resharp.cli.train import train
+from resharp.cli.verify import verify
 
 app = typer.Typer(name="resharp", add_completion=False, pretty_exceptions_enable=False)
-for command in (deblur, info, train, gate, ablate):
+for command in (deblur, verify, info, train, gate, score, ablate):
     app.command()(command)
+app.add_typer(analyze)
 app.add_typer(data)
 app.add_typer(bench)
 

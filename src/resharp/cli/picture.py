@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from resharp.assessment import Safe, assess_input, make_safe
 from resharp.cli.console import is_out_of_memory
 from resharp.cli.places import make_folder
+from resharp.cli.receipts import make_receipt
 from resharp.errors import ImageError
 from resharp.files import atomic_path
 from resharp.images.formats import FORMAT_BY_SUFFIX
@@ -23,6 +25,9 @@ from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor, tensor_to_pixels
 from resharp.images.writing import write_photo
 from resharp.pipeline import DeblurPipeline, Restored
+from resharp.receipt import Origin, Receipt
+
+NO_BLUR = "no motion blur found, so the photo is passed through unchanged; --force restores it all the same"
 
 
 @dataclass
@@ -39,7 +44,14 @@ class Result:
     steps: int | None = None
     samples: int | None = None
     sampler: str | None = None
+    final_variance: float | None = None
+    fidelity: float | None = None
+    ensemble: int | None = None
     spread_maximum: float | None = None
+    receipt: Receipt | None = None
+    assessment: dict[str, Any] | None = None
+    trust: dict[str, Any] | None = None
+    remark: str | None = None
     error: str | None = None
 
 
@@ -50,6 +62,8 @@ def restore_file(
     settings: dict[str, Any],
     *,
     spread: Path | None = None,
+    origin: Origin | None = None,
+    guard: bool = False,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Read, restore, write.
@@ -57,6 +71,8 @@ def restore_file(
     Args:
         settings: for `DeblurPipeline.restore`.
         spread: also write the per-pixel spread here.
+        origin: the pipeline's model, for the receipt in the result; None leaves the receipt out.
+        guard: hold the result to what the photo supports; see `resharp.assessment.guard`.
 
     Raises:
         ImageError: the photo cannot be read or is too large for the memory.
@@ -66,32 +82,68 @@ def restore_file(
     photo = read_photo(source)
     height, width = photo.pixels.shape[:2]
     try:
-        restored = pipeline.restore(photo_to_tensor(photo), **settings, on_step=on_step)
-        _write(photo, restored, source, target)
+        restored, safe, remark = _restore(pipeline, photo, settings, guard, on_step)
+        held = guard and restored.output != "input"
+        receipts: list[Receipt] = []
+
+        def receipt_for(samples: np.ndarray) -> str:
+            assert origin is not None
+            seed = settings.get("seed", 0)
+            receipts.append(make_receipt(origin, pipeline, restored, source, samples, seed=seed, guard=held))
+            return receipts[0].to_text()
+
+        _write(photo, restored, source, target, None if origin is None else receipt_for)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         raise ImageError(f"{source}: not enough memory for {width}x{height}; give a smaller picture") from error
     result = Result(str(source), str(target), width=width, height=height, part=restored.output)
+    result.receipt = receipts[0] if receipts else None
+    result.assessment, result.trust, result.remark = safe.assessment_json(), safe.trust_json(), remark
+    used = restored.settings
+    if restored.output == "predictor" or used.ensemble > 1:
+        result.ensemble = used.ensemble
     if restored.output == "diffusion":
         result.seed = settings["seed"]
-        for name in ("steps", "samples", "sampler"):
-            given = settings[name]
-            setattr(result, name, getattr(pipeline.defaults, name) if given is None else given)
+        for name in ("steps", "samples", "sampler", "final_variance", "fidelity"):
+            setattr(result, name, getattr(used, name))
     if spread is not None and restored.spread is not None:
         result.spread_maximum = write_spread(restored.spread, spread)
     result.seconds = round(time.perf_counter() - started, 3)
     return result
 
 
-def _write(photo: Photo, restored: Restored, source: Path, target: Path) -> None:
+def _restore(
+    pipeline: DeblurPipeline,
+    photo: Photo,
+    settings: dict[str, Any],
+    guard: bool,
+    on_step: Callable[[int, int], None] | None,
+) -> tuple[Restored, Safe, str | None]:
+    """Restore, assess and, with `guard`, protect; the last is a line for the user."""
+    blurry = photo_to_tensor(photo)
+    report = assess_input(blurry)
+    chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
+    passes = guard and report.motion_blur == "none" and chosen.output != "input"
+    restored = pipeline.restore(blurry, **({"output": "input"} if passes else settings), on_step=on_step)
+    safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guard and restored.output != "input")
+    return replace(restored, image=safe.image), safe, NO_BLUR if passes else safe.remark
+
+
+def _write(
+    photo: Photo,
+    restored: Restored,
+    source: Path,
+    target: Path,
+    receipt_for: Callable[[np.ndarray], str] | None,
+) -> None:
     make_folder(target.parent)
     if restored.output == "input" and FORMAT_BY_SUFFIX.get(target.suffix.lower()) == photo.meta.format:
         # Passing a JPEG through unchanged means the file, not a second compression of it.
         with atomic_path(target) as temporary:
             shutil.copyfile(source, temporary)
         return
-    write_photo(photo.with_pixels(tensor_to_pixels(restored.image)), target)
+    write_photo(photo.with_pixels(tensor_to_pixels(restored.image)), target, receipt_for=receipt_for)
 
 
 def write_spread(spread: Tensor, path: Path) -> float:

@@ -34,11 +34,23 @@ class BlurConfig:
     object_share: float = 0.3  # pictures of which a part moves along its own path
     object_cover: tuple[float, float] = (0.1, 0.5)  # share of the picture that the part covers
     object_edge_px: tuple[float, float] = (1.0, 6.0)  # width of its soft edge
+    # Depth and shutter
+    parallax_share: float = 0.08  # pictures with a nearer part, which the same camera path moves further
+    parallax_ratio: tuple[float, float] = (0.3, 0.85)  # motion of what lies behind it, against its own
+    shutter_share: float = 0.08  # pictures behind a rolling shutter
+    shutter_readout: tuple[float, float] = (0.1, 1.5)  # time from the first row to the last, in exposures
     # Light
     srgb_share: float = 0.5  # pictures decoded with the sRGB curve; the rest with gamma 2.2
     highlight_share: float = 0.3  # pictures whose highlights are brighter than white
     highlight_gain: tuple[float, float] = (0.5, 8.0)  # how much brighter their brightest pixels become
     highlight_threshold: float = 0.9  # pixel value above which a pixel is a highlight
+    night_share: float = 0.04  # dark pictures with small bright lights, which leave streaks
+    night_exposure: tuple[float, float] = (0.03, 0.3)  # what is left of the light of the picture
+    night_lights: tuple[float, float] = (1.0, 12.0)  # number of lights
+    night_light_gain: tuple[float, float] = (3.0, 60.0)  # their brightness, white being 1; log-uniform
+    night_light_px: tuple[float, float] = (0.6, 3.0)  # their radius; log-uniform
+    defocus_share: float = 0.08  # pictures of which the blurry one is out of focus too
+    defocus_radius_px: tuple[float, float] = (0.5, 2.0)  # radius of the disc
     # Noise, on the blurry picture
     noise_free_share: float = 0.35  # pictures without noise
     noise_median: float = 0.003  # log-normal deviation at mid grey, in pixel values of [0, 1]
@@ -46,6 +58,12 @@ class BlurConfig:
     noise_max: float = 0.03  # deviations above this are cut to it
     noise_read_share: tuple[float, float] = (0.0, 0.1)  # signal-independent part of the variance at mid grey
     noise_correlation: tuple[float, float] = (0.0, 0.5)  # correlation of the noise of two colours
+    # Camera software
+    enlarge_share: float = 0.08  # pairs of which the middle is enlarged after the exposure
+    enlarge_factor: tuple[float, float] = (1.0, 1.5)  # at most 4
+    sharpen_share: float = 0.08  # pictures of which the blurry one is sharpened by unsharp masking
+    sharpen_amount: tuple[float, float] = (0.2, 1.0)  # how much of its detail is added
+    sharpen_radius_px: tuple[float, float] = (0.5, 1.5)  # deviation of the Gaussian that tells what is detail
     # JPEG, on the blurry picture
     jpeg_share: float = 0.5  # pictures that are compressed
     jpeg_quality: tuple[float, float] = (60.0, 100.0)  # libjpeg quality
@@ -63,6 +81,9 @@ class BlurConfig:
             raise ConfigError(f"max_frames: expected a whole number, got {self.max_frames!r}")
 
 
+# Shares of ingredients that have a generator of their own: at 0 they leave everything else as it is.
+EXTRA_SHARES = ("parallax_share", "shutter_share", "night_share", "defocus_share", "enlarge_share", "sharpen_share")
+
 # Lowest and highest value where they are not 0 and infinity, or 0 and 1 for a share.
 _ALLOWED = {
     "extent_median_px": (0.01, 400.0),
@@ -73,7 +94,16 @@ _ALLOWED = {
     "frame_spacing_px": (0.05, math.inf),
     "object_cover": (0.0, 1.0),
     "object_edge_px": (0.1, math.inf),
+    "parallax_ratio": (0.0, 1.0),
+    "shutter_readout": (0.0, 20.0),
     "highlight_threshold": (0.0, 0.999),
+    "night_exposure": (0.0, 1.0),
+    "night_lights": (0.0, 1000.0),
+    "night_light_gain": (0.01, math.inf),
+    "night_light_px": (0.1, 100.0),
+    "defocus_radius_px": (0.1, 20.0),
+    "enlarge_factor": (1.0, 4.0),
+    "sharpen_radius_px": (0.1, 10.0),
     "noise_max": (0.0, 1.0),
     "noise_correlation": (0.0, 1.0),
     "jpeg_quality": (1.0, 100.0),

@@ -1,0 +1,95 @@
+"""Protections that hold for any model: what a result may not do to a photo.
+
+All work is done in strips of rows, so that only the result itself is as large as the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from resharp.assessment.flat import flat_weights, limited_change
+from resharp.assessment.report import InputReport
+
+STRIP_PX = 512
+HALO_PX = 64  # how far beyond a strip its statistics look; more than flat.py's reach
+# Changing a photo that may be sharp: the root mean square kept below this leaves 40 dB after rounding to 8 bits.
+UNSURE_CHANGE = 0.0095
+# A gray photo's channels differ by no more than this (a level of 255, and JPEG's rounding).
+GRAY_WITHIN = 2 / 255
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A result made safe.
+
+    image: (1, 3, H, W) float32 in [0, 1], on the CPU.
+    kept_share: how much of the model's change is left, as a ratio of root mean squares; 1 if it changed nothing.
+    notes: what was held back, in plain words; empty where all of the change stays.
+    """
+
+    image: Tensor
+    kept_share: float
+    notes: tuple[str, ...]
+
+
+@torch.no_grad()
+def guard(blurry: Tensor, restored: Tensor, report: InputReport) -> Guarded:
+    """Take back what a result should not have done. Deterministic; the same for every model.
+
+    1. Without motion blur the photo is returned as it was; where that is not sure, the change is scaled down to
+       a root mean square of 0.0095, which leaves 40 dB.
+    2. A gray photo stays gray.
+    3. In areas that are flat in the photo, colour at low frequency moves by at most half a level of 255, and grain, in
+       brightness or colour, does not rise above the photo's own by more than `flat.GRAIN_SLACK`.
+
+    Args:
+        blurry, restored: (1, 3, H, W) in [0, 1].
+        report: `assess_input(blurry)`.
+
+    Raises:
+        ValueError: the shapes differ or are not (1, 3, H, W).
+    """
+    if blurry.ndim != 4 or blurry.shape[:2] != (1, 3) or blurry.shape != restored.shape:
+        raise ValueError(f"expected two (1, 3, H, W) of one shape, got {tuple(blurry.shape)}, {tuple(restored.shape)}")
+    blurry, restored = blurry.detach().float().cpu(), restored.detach().float().cpu()
+    if report.motion_blur == "none":
+        same = torch.equal(blurry, restored)
+        return Guarded(blurry.clone(), float(same), () if same else ("no motion blur found: the photo is unchanged",))
+    is_gray = _is_gray(blurry)
+    image = torch.empty_like(blurry)
+    asked = kept = 0.0
+    for top, bottom, above, below in _strips(blurry.shape[-2]):
+        photo, result = blurry[..., above:below, :], restored[..., above:below, :]
+        change = torch.nan_to_num(result.clamp(0, 1) - photo)
+        rows = slice(top - above, bottom - above)
+        asked += float(change[..., rows, :].double().square().sum())
+        if is_gray:
+            change = change.mean(dim=1, keepdim=True).expand_as(change)
+        change = limited_change(photo, change, flat_weights(photo, report.noise_sigma))[..., rows, :]
+        image[..., top:bottom, :] = (photo[..., rows, :] + change).clamp(0, 1)
+        kept += float((image[..., top:bottom, :] - blurry[..., top:bottom, :]).double().square().sum())
+    notes = ["flat areas kept their colour and grain"] if kept < 0.8 * asked else []
+    if report.motion_blur == "unsure":
+        size = (kept / blurry.numel()) ** 0.5
+        if size > UNSURE_CHANGE:
+            for top, bottom, _, _ in _strips(blurry.shape[-2]):
+                image[..., top:bottom, :].lerp_(blurry[..., top:bottom, :], 1 - UNSURE_CHANGE / size)
+            kept *= (UNSURE_CHANGE / size) ** 2
+            notes.append("motion blur is not sure: only a small change was made")
+    return Guarded(image, min(1.0, (kept / asked) ** 0.5) if asked else 1.0, tuple(notes))
+
+
+def _strips(height: int) -> Iterator[tuple[int, int, int, int]]:
+    """Rows [top, bottom) and, around them, what their statistics see; beginnings are multiples of 4."""
+    for top in range(0, height, STRIP_PX):
+        bottom = min(height, top + STRIP_PX)
+        yield top, bottom, max(0, top - HALO_PX), min(height, bottom + HALO_PX)
+
+
+def _is_gray(image: Tensor) -> bool:
+    rows = (image[..., top:bottom, :] for top, bottom, _, _ in _strips(image.shape[-2]))
+    return all(bool((row.amax(dim=1) - row.amin(dim=1) <= GRAY_WITHIN).all()) for row in rows)

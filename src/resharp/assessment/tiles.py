@@ -1,0 +1,50 @@
+"""A bounded number of square tiles stands for a photo, so that a look at it takes the same time at any size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+TILE_PX = 192
+# 24 tiles are 0.9 megapixels: all of a small photo, and a tenth of a second of work for a large one.
+MOST_TILES = 24
+# Tiles are chosen from at most this many places, evenly spread.
+MOST_PLACES = 12
+
+
+def spread_places(length: int, tile_px: int, most: int = MOST_PLACES) -> list[int]:
+    """Where tiles begin along a side of `length`: evenly, from border to border, overlapping only where they must."""
+    if length <= tile_px:
+        return [0]
+    count = min(most, max(2, round(length / tile_px)))
+    return [round(i * (length - tile_px) / (count - 1)) for i in range(count)]
+
+
+def busiest_tiles(image: Tensor, tile_px: int = TILE_PX, most: int = MOST_TILES) -> list[tuple[int, int]]:
+    """Top and left of the tiles with the most contrast, at most `most`, the busiest first.
+
+    Args:
+        image: (1, 3, H, W) in [0, 1]; a photo smaller than a tile is one tile.
+    """
+    height, width = image.shape[-2:]
+    found: list[tuple[float, int, int]] = []
+    for top in spread_places(height, tile_px):
+        for left in spread_places(width, tile_px):
+            tile = image[0, 1, top : top + tile_px, left : left + tile_px]
+            # Every fourth line is enough to rank tiles, and reads a quarter of the memory.
+            across = tile[::4].diff(dim=1).abs().sum() / max(1, tile[::4].shape[0])
+            down = tile[:, ::4].diff(dim=0).abs().sum() / max(1, tile[:, ::4].shape[1])
+            found.append((-float(across + down), top, left))
+    return [(top, left) for _, top, left in sorted(found)[:most]]
+
+
+def cut(image: Tensor, place: tuple[int, int], tile_px: int = TILE_PX) -> Tensor:
+    """The tile at (top, left), (1, C, h, w); smaller than `tile_px` only where the photo is."""
+    top, left = place
+    return image[..., top : top + tile_px, left : left + tile_px]
+
+
+def gray(image: Tensor) -> Tensor:
+    """Rec. 601 luma of (1, 3, H, W), (H, W), gamma-encoded as its input."""
+    weights = torch.tensor((0.299, 0.587, 0.114), dtype=image.dtype, device=image.device)
+    return torch.tensordot(weights, image[0], dims=1)
