@@ -31,7 +31,7 @@ ALLOWED = {
     "serialization": {"errors", "files", "settings", "models", "diffusion"},
     "inputs": {"errors", "images"},
     "receipt": {"errors", "settings"},
-    "assessment": {"images"},
+    "assessment": set(),
     "pipeline": {"errors", "hub", "inputs", "progress", "restoration", "serialization", "models", "diffusion"},
     "train": {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "evaluate"),

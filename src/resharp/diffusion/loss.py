@@ -41,6 +41,17 @@ def prediction_loss(g: Tensor, x: Tensor, kind: str = "l1") -> Tensor:
     raise ConfigError(f"unknown prediction loss {kind!r}; allowed: 'l1', 'charbonnier'")
 
 
+def frequency_loss(g: Tensor, x: Tensor) -> Tensor:
+    """Mean modulus of the spectrum of g - x, so that fine detail counts beside coarse (after arXiv 2108.05054).
+
+    The transform is orthonormal, which keeps the loss in the units of pixel values whatever the size.
+
+    Args:
+        g, x: (B, 3, H, W) in [-1, 1].
+    """
+    return torch.fft.rfft2((g - x).float(), norm="ortho").abs().mean()
+
+
 def denoising_loss(
     model: Denoiser,
     schedule: NoiseSchedule,

@@ -76,7 +76,7 @@ class Engine:
                     part.compile()
         unets = (model.config.denoiser, model.config.predictor)
         self._dropout = any(unet is not None and unet.dropout > 0 for unet in unets)
-        self.objective = accelerator.prepare_model(Objective(model, config, self.teacher))
+        self.objective = accelerator.prepare_model(Objective(model, config, self.teacher, accelerator.device))
 
     def step(self, step: int, parts: Sequence[Part], stop: Reason = "") -> Stepped:
         """Train on this process's parts of a step.

@@ -7,11 +7,12 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from resharp.diffusion.loss import denoising_loss, prediction_loss, regression_loss
+from resharp.diffusion.loss import denoising_loss, regression_loss
 from resharp.models.icdpm import ICDPM
 from resharp.restoration import Conditions
 from resharp.train.config import TrainConfig
 from resharp.train.distillation import Teacher, distillation_loss
+from resharp.train.prediction import PredictorLoss
 
 
 def trained_parts(model: ICDPM, stage: str) -> list[nn.Parameter]:
@@ -39,8 +40,11 @@ class Objective(nn.Module):
     what the teacher makes of the same noise.
     """
 
-    def __init__(self, model: ICDPM, config: TrainConfig, teacher: Teacher | None = None) -> None:
+    def __init__(
+        self, model: ICDPM, config: TrainConfig, teacher: Teacher | None = None, device: torch.device | None = None
+    ) -> None:
         super().__init__()
+        self.predictor_loss = PredictorLoss(config, device or torch.device("cpu"))
         self.model, self.config, self.teacher = model, config, teacher
 
     def forward(self, x: Tensor, y: Tensor, weight: float, generator: torch.Generator) -> dict[str, Tensor]:
@@ -63,8 +67,9 @@ class Objective(nn.Module):
             losses["regression"] = regression_loss(model.guidance.regress(h), model.guidance.targets(x))
             total = total + config.regression_weight * losses["regression"]
         if g is not None and not given:
-            losses["prediction"] = prediction_loss(g, x, config.prediction_loss)
-            total = total + losses["prediction"]
+            for name, (part, value) in self.predictor_loss(g, x).items():
+                losses[name] = value
+                total = total + part * value
         if self.teacher is not None and weight > 0:
             conditions = Conditions(y, h, g, (y.shape[2], y.shape[3]))
             losses["distillation"] = distillation_loss(
