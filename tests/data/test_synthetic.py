@@ -8,11 +8,18 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
+from resharp.data.blur_config import EXTRA_SHARES
 from resharp.data.synthetic import BlurConfig, BlurSynthesiser
 from resharp.errors import ConfigError
 
 MOTION_ONLY = BlurConfig(
-    still_share=0, noise_free_share=1, jpeg_share=0, highlight_share=0, object_share=0, srgb_share=0
+    still_share=0,
+    noise_free_share=1,
+    jpeg_share=0,
+    highlight_share=0,
+    object_share=0,
+    srgb_share=0,
+    **dict.fromkeys(EXTRA_SHARES, 0.0),
 )
 LIGHT_ONLY = replace(MOTION_ONLY, still_share=1)
 

@@ -103,7 +103,12 @@ def compare(real: Measured, synthetic: Measured) -> list[Row]:
 
 
 def tiles_of(blurry: Tensor, sharp: Tensor, tile_px: int) -> tuple[Tensor, Tensor]:
-    """Photos (1, 3, H, W) cut to a grid of tiles, (N, 3, T, T) each; what is over at the right and below is left."""
+    """Photos (1, 3, H, W) cut to a grid of tiles, (N, 3, T, T) each; what is over at the right and below is left.
+
+    N is 0 for photos smaller than a tile.
+    """
+    if min(sharp.shape[-2:]) < tile_px:
+        return blurry.new_empty(0, 3, tile_px, tile_px), sharp.new_empty(0, 3, tile_px, tile_px)
     cut = []
     for photo in (blurry, sharp):
         parts = photo[0].unfold(1, tile_px, tile_px).unfold(2, tile_px, tile_px)  # (3, rows, columns, T, T)

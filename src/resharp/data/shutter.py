@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from resharp.data.exposure import Motion
-from resharp.data.trajectories import Paths
+from resharp.data.trajectories import MEASURE_POINTS, Paths
 
 _FINE_TIMES = 257  # a path is read between so many of its points
 
@@ -24,7 +24,7 @@ class RollingMotion:
     """The motion of B pictures behind a rolling shutter; takes the place of a `Motion` where pictures are exposed.
 
     readout: (B,) time between the middles of the first and the last row's exposure, in exposures. Exposure and
-        readout together take the whole of the path, so no row moves further than without the shutter.
+        readout together take the whole of the path, so that a row collects a section of it.
     """
 
     motion: Motion
@@ -57,6 +57,24 @@ class RollingMotion:
         grid[..., 0] = (cos * dx + centre[..., :1] + sin * dy) * (2 / (in_size[1] - 1))
         grid[..., 1] = (cos * dy + centre[..., 1:] - sin * dx) * (2 / (in_size[0] - 1))
         return grid
+
+
+def within_reach(motion: Motion, readout: Tensor, max_reach_px: float) -> Motion:
+    """The motion with smaller shifts where some row would get further than that from its own middle.
+
+    A path that keeps within reach of its middle can go further from its other points. readout: (B,), as above;
+    where it is 0 the motion stays as it is.
+    """
+    times = torch.linspace(0, 1, MEASURE_POINTS, device=readout.device)
+    points = motion.shift_px.points()
+    exposure = (1 / (1 + readout))[:, None, None]
+    # Which points are the middle of a row, and which belong to the exposure around each.
+    middle = (times - 0.5).abs() <= (readout[:, None, None] * exposure + 2 / MEASURE_POINTS) / 2
+    exposed = (times[:, None] - times).abs() <= (exposure + 2 / MEASURE_POINTS) / 2
+    farthest = (torch.cdist(points, points) * (middle & exposed)).amax(dim=(1, 2))
+    factor = (max_reach_px / farthest.clamp(min=1e-6)).clamp(max=1)
+    shift = motion.shift_px.scaled(torch.where(readout > 0, factor, 1.0))
+    return Motion(shift, motion.rotation, motion.zoom, motion.centre_px)
 
 
 def row_middles(readout: Tensor, rows: int) -> Tensor:

@@ -23,7 +23,7 @@ from resharp.data.lights import random_lights
 from resharp.data.optics import defocused, enlarged, sharpened
 from resharp.data.parallax import with_parallax
 from resharp.data.sensor import ToneCurve, boost_highlights, noise_variances, sensor_noise
-from resharp.data.shutter import RollingMotion
+from resharp.data.shutter import RollingMotion, within_reach
 from resharp.data.trajectories import random_paths, resized
 
 __all__ = ["BlurConfig", "BlurSynthesiser"]
@@ -117,7 +117,8 @@ class BlurSynthesiser:
         if config.shutter_share:
             own = forked(generator, _SHUTTER)
             rolling = chance(config.shutter_share, count, own)
-            readout = between(config.shutter_readout, count, own)
+            readout = between(config.shutter_readout, count, own) * rolling
+            camera, part = (within_reach(motion, readout, self._max_reach_px) for motion in (camera, part))
         travel = camera.travel_px(radius)
         travel = torch.where(has_part, torch.maximum(travel, part.travel_px(radius)), travel)
         frames = frame_counts(travel, config.frame_spacing_px, config.max_frames)
