@@ -18,7 +18,15 @@ from resharp.analysis.ablation import Ablation, contrasts, lines
 from resharp.analysis.ablation_table import markdown, report
 from resharp.analysis.scoring import PairSet, Sampling, Scorer, check_unseen, pair_sets
 from resharp.analysis.training import TrainingOptions, train_all
-from resharp.analysis.variants import Run, Variant, check_existing, other_differences, plan_runs, unequal_sizes
+from resharp.analysis.variants import (
+    Run,
+    Variant,
+    check_existing,
+    load_variants,
+    other_differences,
+    plan_runs,
+    unequal_sizes,
+)
 from resharp.data.folders import FolderSource
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, DataError, TrainingError
@@ -66,6 +74,18 @@ def test_two_per_cent_are_equal(larger, noted):
     # Where a cached property keeps its value.
     small.__dict__["parameters"], large.__dict__["parameters"] = {"predictor": 100}, {"predictor": larger}
     assert bool(unequal_sizes([small, large])) == noted
+
+
+def test_blur_may_differ_if_it_is_what_is_compared(tmp_path):
+    lines = ("stage = 'predictor'", "warm_start_steps = 0", "[blur]")
+    for name, extent in (("a", 3.0), ("b", 4.0)):
+        (tmp_path / f"{name}.toml").write_text("\n".join((*lines, f"extent_median_px = {extent}")))
+    paths = [tmp_path / "a.toml", tmp_path / "b.toml"]
+    with pytest.raises(ConfigError, match=r"b\.toml: blur\.extent_median_px is 4\.0"):
+        load_variants(paths)
+    variants = load_variants(paths, other_blur=True)
+    assert [each.config.blur.extent_median_px for each in variants] == [3.0, 4.0]
+    assert other_differences(variants) == ["blur.extent_median_px is 4.0 in b, 3.0 in a"]
 
 
 def test_settings_that_differ_outside_the_network_are_named():

@@ -1,6 +1,7 @@
 """An ablation from configurations to a table: train every variant with every seed, score, compare.
 
-Variants see the same crops with the same blur in the same order, seed by seed, and are scored on the same pairs.
+Variants see the same crops in the same order, seed by seed, and are scored on the same pairs. They see the same
+blur too, unless it is the blur that is compared.
 Everything done is kept in the ablation's folder, and nothing is done twice.
 """
 
@@ -129,6 +130,7 @@ def prepare(
     sampling: Sampling = Sampling(),
     crop_px: int | None = None,
     strict: bool = False,
+    other_blur: bool = False,
 ) -> Ablation:
     """Find out, before hours of training, whether all of it can be done. Nothing is written.
 
@@ -141,11 +143,12 @@ def prepare(
         sampling: of the diffusion in scoring.
         crop_px: cuts real and out-of-domain pairs to their middle.
         strict: refuse networks of unequal size, which are noted otherwise.
+        other_blur: the configurations may differ in blur; "in domain" is then the blur of the first.
 
     Raises:
         ConfigError, DataError, ImageError: configurations, data, pairs or earlier runs in `folder` that do not fit.
     """
-    variants = load_variants(configs, options.steps)
+    variants = load_variants(configs, options.steps, other_blur=other_blur)
     unequal = unequal_sizes(variants)
     if unequal and strict:
         raise ConfigError(f"{unequal[0]}; make them equal within 2 %, or leave out --strict")

@@ -84,12 +84,15 @@ class Run:
         return self.steps_done() >= self.config.steps
 
 
-def load_variants(paths: Sequence[str | os.PathLike[str]], steps: int | None = None) -> list[Variant]:
+def load_variants(
+    paths: Sequence[str | os.PathLike[str]], steps: int | None = None, *, other_blur: bool = False
+) -> list[Variant]:
     """Read configurations and check that they can be compared.
 
     Args:
         paths: TOML files; the first is the one that the others are compared with.
         steps: replaces the configurations' own.
+        other_blur: the runs may see other blur, when it is the blur that is compared.
 
     Raises:
         ConfigError: a file that cannot be read, fewer than two, two of one name, no part in common, or settings
@@ -105,7 +108,7 @@ def load_variants(paths: Sequence[str | os.PathLike[str]], steps: int | None = N
         raise ConfigError("an ablation compares at least two configurations; name another")
     first = variants[0]
     for variant in variants[1:]:
-        _check_same_crops(first, variant)
+        _check_same_crops(first, variant, other_blur)
         if not first.parameters.keys() & variant.parameters.keys():
             raise ConfigError(
                 f"{variant.path}: restores by {' and '.join(variant.parameters)}, {first.path} by "
@@ -114,7 +117,7 @@ def load_variants(paths: Sequence[str | os.PathLike[str]], steps: int | None = N
     return variants
 
 
-def _check_same_crops(first: Variant, other: Variant) -> None:
+def _check_same_crops(first: Variant, other: Variant, other_blur: bool) -> None:
     if first.crops != other.crops:
         raise ConfigError(
             f"{other.path}: sees {other.crops:,} crops (steps * batch_size), {first.path} {first.crops:,}; "
@@ -122,6 +125,8 @@ def _check_same_crops(first: Variant, other: Variant) -> None:
         )
     then, now = resolved(first.config), resolved(other.config)
     for name in _SAME:
+        if name == "blur" and other_blur:
+            continue
         for key, old, new in differences({name: then[name]}, {name: now[name]}):
             raise ConfigError(f"{other.path}: {key} is {new!r}, in {first.path} {old!r}; make them equal")
 

@@ -113,7 +113,9 @@ def _residual(light: list[Tensor], kernels: Tensor) -> tuple[Tensor, Tensor]:
     # A tile that is clipped throughout is compared throughout.
     usable = torch.where(usable.mean(dim=(1, 2), keepdim=True) < 0.05, torch.ones_like(usable), usable)
     window = min(DETAIL_PX, height | 1, width | 1)
-    smooth = F.avg_pool2d(seen[:, None], window, 1, window // 2, count_include_pad=False)[:, 0]
+    # Rows, then columns: the mean over a square, without its cost.
+    smooth = F.avg_pool2d(seen[:, None], (window, 1), 1, (window // 2, 0), count_include_pad=False)
+    smooth = F.avg_pool2d(smooth, (1, window), 1, (0, window // 2), count_include_pad=False)[:, 0]
     smooth = smooth[:, : seen.shape[1], : seen.shape[2]]
     parts = ((guess - seen).square(), (seen - smooth).square())
     left, detail = ((part * usable).sum(dim=(1, 2)) / usable.sum(dim=(1, 2)) for part in parts)

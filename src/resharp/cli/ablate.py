@@ -51,6 +51,9 @@ def ablate(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse networks that differ in size by more than 2 %.")
     ] = False,
+    other_blur: Annotated[
+        bool, typer.Option("--other-blur", help="Accept configurations of other [blur]; in domain is the first's.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at the same time.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Helpers of each training that prepare batches.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each training, and of scoring, on a CPU.")] = 1,
@@ -95,6 +98,7 @@ def ablate(
         sampling=Sampling(sampling_steps, samples),
         crop_px=score_crop_px,
         strict=strict,
+        other_blur=other_blur,
     )
     for line in ablation.notes:
         note(line)
