@@ -88,6 +88,14 @@ def test_clipped_areas_are_named_and_ordinary_pictures_are_not():
     assert any("clipped" in reason for reason in assess_input(bright).outside)
 
 
+def test_snow_before_a_dark_wood_is_not_night():
+    picture = 0.05 + 0.02 * random((1, 3, 200, 200))
+    picture[..., 130:, :] = 1
+    outside = assess_input(picture.clamp(0, 1)).outside
+    assert "large areas clipped to white or full colour" in outside
+    assert "night with bright lights" not in outside
+
+
 def test_without_edges_nothing_is_claimed():
     for case in ("teal", "gradient", "one pixel"):
         report = assess_input(CASES[case]())

@@ -3,7 +3,7 @@
 from resharp.assessment.consistency import Consistency, reblur_consistency
 from resharp.assessment.guarding import Guarded, guard
 from resharp.assessment.report import InputReport, assess_input
-from resharp.assessment.safety import Safe, make_safe
+from resharp.assessment.safety import Safe, make_safe, unlike
 from resharp.assessment.trusting import Trust, trust
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "make_safe",
     "reblur_consistency",
     "trust",
+    "unlike",
 ]

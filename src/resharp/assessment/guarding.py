@@ -20,6 +20,7 @@ HALO_PX = 64  # how far beyond a strip its statistics look; more than flat.py's 
 UNSURE_CHANGE = 0.0095
 # A gray photo's channels differ by no more than this (a level of 255, and JPEG's rounding).
 GRAY_WITHIN = 2 / 255
+NOT_SURE = "motion blur is not sure: only a small change was made"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def guard(blurry: Tensor, restored: Tensor, report: InputReport) -> Guarded:
             for top, bottom, _, _ in _strips(blurry.shape[-2]):
                 image[..., top:bottom, :].lerp_(blurry[..., top:bottom, :], 1 - UNSURE_CHANGE / size)
             kept *= (UNSURE_CHANGE / size) ** 2
-            notes.append("motion blur is not sure: only a small change was made")
+            notes.append(NOT_SURE)
     return Guarded(image, min(1.0, (kept / asked) ** 0.5) if asked else 1.0, tuple(notes))
 
 

@@ -121,7 +121,8 @@ def _reasons(found: Measures, extent: float | None, side_px: int) -> list[str]:
     reasons = []
     if side_px < LEAST_SIDE_PX:
         reasons.append(f"smaller than {LEAST_SIDE_PX} px")
-    if found.dark_share >= NIGHT_DARK_SHARE and found.saturated_share >= NIGHT_SATURATED_SHARE:
+    lights = NIGHT_SATURATED_SHARE <= found.saturated_share < SATURATED_SHARE  # more is snow before a dark wood
+    if found.dark_share >= NIGHT_DARK_SHARE and lights:
         reasons.append("night with bright lights")
     elif found.dark_share >= TOO_DARK_SHARE:
         reasons.append("too dark")

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from resharp.assessment.consistency import reblur_consistency
-from resharp.assessment.guarding import Guarded, guard
+from resharp.assessment.guarding import NOT_SURE, Guarded, guard
 from resharp.assessment.report import InputReport
 from resharp.assessment.trusting import GOOD, POOR, Trust, trust
 
@@ -30,11 +30,13 @@ class Safe:
     @property
     def remark(self) -> str | None:
         """One line for the user, or None where all is well."""
-        if self.trust.level == GOOD:
-            return None
-        reasons = "; ".join(self.trust.reasons)
-        poor = self.trust.level == POOR
-        return f"the result {'may be worse than the photo' if poor else 'is doubtful'}: {reasons}"
+        said = [note for note in self.notes if note == NOT_SURE]
+        if self.trust.level != GOOD:
+            what = "may be worse than the photo" if self.trust.level == POOR else "is doubtful"
+            said.append(f"the result {what}: {'; '.join(self.trust.reasons)}")
+        elif self.report.outside:
+            said.append(unlike(self.report))
+        return "; ".join(said) or None
 
     def assessment_json(self) -> dict[str, Any]:
         """What the photo shows and what the guard did, of plain values."""
@@ -43,6 +45,11 @@ class Safe:
     def trust_json(self) -> dict[str, Any]:
         """The trust figure, of plain values."""
         return asdict(self.trust)
+
+
+def unlike(report: InputReport) -> str:
+    """That and why a photo lies outside what the model was made for."""
+    return f"unlike the photos the model was made for: {', '.join(report.outside)}"
 
 
 def make_safe(

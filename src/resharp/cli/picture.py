@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from resharp.assessment import Safe, assess_input, make_safe
+from resharp.assessment import InputReport, Safe, assess_input, make_safe, unlike
 from resharp.cli.console import is_out_of_memory
 from resharp.cli.places import make_folder
 from resharp.cli.receipts import make_receipt
@@ -127,7 +127,12 @@ def _restore(
     passes = guard and report.motion_blur == "none" and chosen.output != "input"
     restored = pipeline.restore(blurry, **({"output": "input"} if passes else settings), on_step=on_step)
     safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guard and restored.output != "input")
-    return replace(restored, image=safe.image), safe, NO_BLUR if passes else safe.remark
+    remark = _no_blur(report) if passes else None if restored.output == "input" else safe.remark
+    return replace(restored, image=safe.image), safe, remark
+
+
+def _no_blur(report: InputReport) -> str:
+    return f"{NO_BLUR}; {unlike(report)}" if report.outside else NO_BLUR
 
 
 def _write(
