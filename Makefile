@@ -22,8 +22,9 @@ test-slow: $(VENV)/installed-test
 DATA ?= photos
 MINUTES ?=
 OPTIONS ?=
+TRUNK ?=
 train-default: $(VENV)/installed
-	$(BIN)/python tools/train_stages.py --data "$(DATA)" $(if $(MINUTES),--minutes $(MINUTES)) -- $(OPTIONS)
+	$(BIN)/python tools/train_stages.py --data "$(DATA)" $(if $(TRUNK),--trunk "$(TRUNK)") $(if $(MINUTES),--minutes $(MINUTES)) -- $(OPTIONS)
 
 # The same stages of a wider model within MINUTES on an accelerator; the results are in runs/accelerator.
 train-accelerator: $(VENV)/installed

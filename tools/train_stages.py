@@ -18,6 +18,7 @@ from resharp.train.checkpoint import checkpoint_paths
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 # Each stage begins with the model of the one before.
 STAGES = ("fast", "fast_denoiser", "one_step")
+PERCEPTUAL = "fast_perceptual"  # after the first, if there are weights of AlexNet
 
 
 def is_finished(folder: Path) -> bool:
@@ -46,17 +47,20 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", required=True, metavar="PLACE", help="as for `resharp train`")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="default runs")
+    parser.add_argument("--trunk", metavar="FILE", help="AlexNet weights: the predictor goes on with LPIPS")
     parser.add_argument("--minutes", type=float, help="stop after this long; the same command goes on")
     parser.add_argument("options", nargs="*", help="options of `resharp train`, after --")
     chosen = parser.parse_args(words)
     began = time.monotonic()
     init: list[str] = []
-    for stage in STAGES:
+    for stage in STAGES if chosen.trunk is None else (STAGES[0], PERCEPTUAL, *STAGES[1:]):
         folder = chosen.runs / stage
         command = [sys.executable, "-m", "resharp", "train", str(CONFIGS / f"{stage}.toml"), "--out", str(folder)]
         for place in chosen.data:
             command += ["--data", place]
         command += [*init, *chosen.options]
+        if stage == PERCEPTUAL:
+            command += ["--set", f"perceptual_trunk={chosen.trunk}"]
         if chosen.minutes is not None:
             left = chosen.minutes - (time.monotonic() - began) / 60
             command += ["--minutes", f"{max(left, 0.01):.3f}"]

@@ -58,6 +58,15 @@ def test_each_stage_begins_with_the_model_of_the_one_before(tmp_path, commands):
         assert "--minutes" not in words
 
 
+def test_with_a_trunk_the_predictor_goes_on_with_lpips(tmp_path, commands):
+    seen, _ = commands
+    assert train_stages.main(["--data", "a", "--runs", str(tmp_path), "--trunk", "alex.pth"]) == 0
+    assert [Path(words[0]).stem for words in seen] == ["fast", "fast_perceptual", "fast_denoiser", "one_step"]
+    assert seen[1][-2:] == ["--set", "perceptual_trunk=alex.pth"]
+    assert seen[2][seen[2].index("--init") + 1] == str(tmp_path / "fast_perceptual" / "model")
+    assert "--set" not in seen[2]
+
+
 def test_nothing_follows_a_stage_that_is_not_finished(tmp_path, commands):
     seen, run = commands
     run.steps = (3, 5)
