@@ -18,10 +18,10 @@ from resharp.diffusion.process import q_sample, target, to_x0
 from resharp.diffusion.samplers import sample
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ResharpError
-from resharp.evaluate.metrics import psnr
 from resharp.images.reading import read_photo
 from resharp.images.sheet import write_sheet
 from resharp.images.tensors import photo_to_tensor
+from resharp.metrics.full_reference import psnr
 from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig
 from resharp.models.icdpm import ICDPM
 from resharp.restoration import pad_to_multiple

@@ -26,7 +26,8 @@ ALLOWED = {
     "diffusion": {"errors"},
     "images": {"errors", "files"},
     "data": {"errors", "files", "images"},
-    "evaluate": {"errors", "files", "images", "data"},
+    "metrics": {"errors", "files"},
+    "evaluate": {"errors", "files", "images", "data", "metrics"},
     "restoration": {"models", "diffusion"},
     "serialization": {"errors", "files", "settings", "models", "diffusion"},
     "inputs": {"errors", "images"},
@@ -34,12 +35,12 @@ ALLOWED = {
     "assessment": set(),
     "pipeline": {"errors", "hub", "inputs", "progress", "restoration", "serialization", "models", "diffusion"},
     "train": {
-        *("errors", "files", "settings", "models", "diffusion", "images", "data", "evaluate"),
+        *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("restoration", "serialization"),
     },
     "bench": {"errors", "models", "diffusion", "data", "serialization", "train"},
     "analysis": {
-        *("errors", "files", "settings", "models", "diffusion", "images", "data", "evaluate"),
+        *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("restoration", "serialization", "pipeline", "train"),
     },
 }

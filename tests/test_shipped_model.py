@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from resharp.evaluate.metrics import psnr
 from resharp.hub import SHIPPED
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor
+from resharp.metrics.full_reference import psnr
 from resharp.pipeline import DeblurPipeline
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

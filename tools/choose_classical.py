@@ -13,8 +13,8 @@ import numpy as np
 
 from resharp.data.blur_config import EXTRA_SHARES, BlurConfig
 from resharp.evaluate.classical import richardson_lucy, wiener
-from resharp.evaluate.metrics import psnr
 from resharp.evaluate.synthetic_pairs import in_domain_pairs
+from resharp.metrics.full_reference import psnr
 
 SIGMAS_PX = (0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0)
 STEPS = (1, 2, 3, 5, 10, 20)

@@ -23,11 +23,11 @@ from resharp.assessment.trusting import DOUBTFUL_EXPLAINED, POOR_EXPLAINED
 from resharp.evaluate.centre import CentrePair
 from resharp.evaluate.degrade import convolve, pillow_jpeg
 from resharp.evaluate.kernels import line_kernel
-from resharp.evaluate.metrics import psnr
 from resharp.evaluate.pairs import Pair, paired_folder, photos_by_stem
 from resharp.evaluate.protocols import SCORED, out_of_domain_pairs
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor
+from resharp.metrics.full_reference import psnr
 from resharp.pipeline import DeblurPipeline
 
 LENGTHS_PX = (3, 5, 10, 20)

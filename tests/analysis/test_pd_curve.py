@@ -21,7 +21,7 @@ from resharp.cli.analyze_curve import pd_curve
 from resharp.diffusion.presets import Defaults, Preset, Qualities
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, DataError
-from resharp.evaluate.metrics import psnr, ssim
+from resharp.metrics.full_reference import psnr, ssim
 from resharp.models.icdpm import ICDPM
 from resharp.pipeline import DeblurPipeline
 from resharp.serialization import save_model

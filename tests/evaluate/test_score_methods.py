@@ -15,7 +15,6 @@ from resharp.evaluate.classical import BORDER_PX, gaussian, richardson_lucy, wie
 from resharp.evaluate.degrade import convolve
 from resharp.evaluate.method_table import methods_table, summarise_methods
 from resharp.evaluate.methods import Method, MethodScore, pictures_of_a_peer, score_methods
-from resharp.evaluate.metrics import psnr, ssim
 from resharp.evaluate.paired import bootstrap_interval
 from resharp.evaluate.score_sets import export_inputs, score_sets
 from resharp.evaluate.tables import write_csv
@@ -23,6 +22,7 @@ from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor
 from resharp.images.writing import write_photo
+from resharp.metrics.full_reference import psnr, ssim
 
 
 def picture(seed: int, height: int = 44, width: int = 52) -> np.ndarray:

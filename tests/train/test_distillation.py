@@ -117,7 +117,7 @@ def test_validation_has_the_student_beside_the_teacher(tmp_path):
     teacher = run.engine.teacher
     scores = run.validation(run.engine.average_model(), tmp_path / "sheet.jpg", teacher)
     assert {"psnr_blurry", "psnr_predictor", "psnr_teacher", "psnr_diffusion"} <= scores.keys()
-    from resharp.evaluate.metrics import psnr
+    from resharp.metrics.full_reference import psnr
 
     conditions = condition(teacher.model, run.validation.blurry)
     for name, steps in (("teacher", 3), ("diffusion", 1)):

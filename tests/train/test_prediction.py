@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from resharp.diffusion.loss import frequency_loss
 from resharp.errors import ConfigError, ModelError
-from resharp.evaluate.lpips import CONV_INDEX, LPIPS, load_lpips
+from resharp.metrics.lpips import CONV_INDEX, LPIPS, load_lpips
 from resharp.train.config import TrainConfig
 from resharp.train.prediction import PredictorLoss
 

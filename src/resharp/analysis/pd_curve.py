@@ -14,10 +14,10 @@ from resharp.analysis.scoring import PairSet
 from resharp.diffusion.presets import Preset
 from resharp.errors import ConfigError, DataError
 from resharp.evaluate.centre import CentrePair
-from resharp.evaluate.metrics import psnr, round_to_uint8, ssim
 from resharp.evaluate.paired import standard_error
 from resharp.evaluate.protocols import out_of_domain_pairs, paired_folder
 from resharp.evaluate.score import PSNR_LIMIT_DB, Metric, Row, paired_scores
+from resharp.metrics.full_reference import psnr, round_to_uint8, ssim
 from resharp.pipeline import DeblurPipeline
 from resharp.restoration import Moments, condition, predicted, self_ensemble
 

@@ -82,7 +82,7 @@ def ablate(
     from resharp.analysis.ablation import prepare
     from resharp.analysis.scoring import Sampling, Scorer
     from resharp.analysis.training import TrainingOptions
-    from resharp.evaluate.lpips import load_lpips
+    from resharp.metrics.lpips import load_lpips
     from resharp.train.run_folder import lock
     from resharp.train.stops import Stops
 

@@ -70,7 +70,7 @@ def pd_curve(
     from resharp.analysis.pd_curve import curve_sets, measure, named, plan
     from resharp.analysis.pd_figure import check_matplotlib, draw_curve
     from resharp.analysis.pd_table import CurveFiles
-    from resharp.evaluate.lpips import load_lpips
+    from resharp.metrics.lpips import load_lpips
     from resharp.pipeline import DeblurPipeline
 
     check_matplotlib()

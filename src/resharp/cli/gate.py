@@ -52,7 +52,7 @@ def gate(
     where = pick_device(device)
     from resharp.cli.gate_scores import Scorer
     from resharp.evaluate.gate import checks, decide, perceptual_metric
-    from resharp.evaluate.lpips import load_lpips
+    from resharp.metrics.lpips import load_lpips
 
     pipeline = _pipeline(model, steps, samples).to(where)
     lpips = None if lpips_weights is None else load_lpips(lpips_weights).to(where)

@@ -90,8 +90,8 @@ def score(
     folders = _peer_folders(peers or [])
     where = pick_device(device)
     from resharp.cli.score_methods import classical_methods, model_methods
-    from resharp.evaluate.lpips import load_lpips
     from resharp.evaluate.methods import pictures_of_a_peer, score_methods
+    from resharp.metrics.lpips import load_lpips
 
     methods = [pictures_of_a_peer(name, Path(folder), sets) for name, folder in folders.items()]
     lpips = None if lpips_weights is None else load_lpips(lpips_weights).to(where)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from torch import Tensor
 
 from resharp.errors import DataError
-from resharp.evaluate.metrics import round_to_uint8
 from resharp.evaluate.paired import HIGHER_IS_BETTER
 from resharp.evaluate.pairs import photos_by_stem
 from resharp.evaluate.score import Metric, checked, measured, metrics_with
@@ -18,6 +17,7 @@ from resharp.evaluate.score_sets import ScoreSet
 from resharp.images.headers import upright_size
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor
+from resharp.metrics.full_reference import round_to_uint8
 
 INPUT = "input"
 

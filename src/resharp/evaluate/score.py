@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from resharp.errors import DataError
-from resharp.evaluate.metrics import psnr, round_to_uint8, ssim
 from resharp.evaluate.paired import PairedScores, bootstrap_interval, standard_error
 from resharp.evaluate.pairs import Pair
+from resharp.metrics.full_reference import psnr, round_to_uint8, ssim
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 Restore = Callable[[Tensor, int], Tensor]

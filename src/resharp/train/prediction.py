@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from resharp.diffusion.loss import frequency_loss, prediction_loss
-from resharp.evaluate.lpips import load_lpips
+from resharp.metrics.lpips import load_lpips
 from resharp.train.config import TrainConfig
 
 

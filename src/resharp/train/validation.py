@@ -11,8 +11,8 @@ from resharp.data.crops import cropped, stacked
 from resharp.data.draws import BLUR, CROP, part_generator
 from resharp.data.source import Sample
 from resharp.data.synthetic import BlurSynthesiser
-from resharp.evaluate.metrics import psnr, ssim
 from resharp.images.sheet import write_sheet
+from resharp.metrics.full_reference import psnr, ssim
 from resharp.models.icdpm import ICDPM
 from resharp.restoration import condition, diffused, predicted
 from resharp.train.config import TrainConfig

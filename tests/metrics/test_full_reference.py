@@ -11,7 +11,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from resharp.evaluate.metrics import psnr, round_to_uint8, ssim
+from resharp.metrics.full_reference import psnr, round_to_uint8, ssim
 
 
 def noisy_pair(height: int = 61, width: int = 83, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,5 +113,5 @@ def test_ssim_is_near_that_of_torchmetrics_away_from_borders():
 
 
 def test_importing_does_not_pull_in_torchmetrics():
-    program = "import sys, resharp.evaluate.score, resharp.evaluate.lpips; sys.exit('torchmetrics' in sys.modules)"
+    program = "import sys, resharp.evaluate.score, resharp.metrics.lpips; sys.exit('torchmetrics' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -11,9 +11,9 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.torch import save_file
 
-import resharp.evaluate.lpips as module
+import resharp.metrics.lpips as module
 from resharp.errors import ModelError
-from resharp.evaluate.lpips import LPIPS, load_lpips
+from resharp.metrics.lpips import LPIPS, load_lpips
 
 SHAPES = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3), 8: (256, 384, 3, 3), 10: (256, 256, 3, 3)}
 
