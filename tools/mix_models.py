@@ -22,7 +22,10 @@ def mix(first: DeblurPipeline, second: DeblurPipeline, share: float, denoiser: D
     """
     if not 0 <= share <= 1:
         raise ConfigError(f"--share is {share}; allowed: 0 to 1")
-    if not first.model.config == second.model.config == denoiser.model.config:
+    # What the denoiser is and predicts is its own affair; the rest must be alike.
+    configs = [each.model.config for each in (first, second, denoiser)]
+    shapes = {(c.guidance, c.predictor, c.patch_size, c.residual_scale) for c in configs}
+    if len(shapes) > 1:
         raise ConfigError("the models are not of one shape; mix those of one training")
     ends, state = (first.model.state_dict(), second.model.state_dict()), denoiser.model.state_dict()
     for name in state:

@@ -41,6 +41,11 @@ def test_weights_are_the_weighted_mean(share):
             torch.testing.assert_close(state[name], (1 - share) * value + share * second.model.state_dict()[name])
 
 
+def test_the_denoiser_may_predict_something_else():
+    third = pipeline(2, replace(TINY, prediction_type="v"))
+    assert mix_models.mix(pipeline(0), pipeline(1), 0.5, third).model.config.prediction_type == "v"
+
+
 def test_what_cannot_be_mixed_is_refused():
     with pytest.raises(ConfigError, match="one shape"):
         mix_models.mix(pipeline(0), pipeline(1, replace(TINY, guidance=None)), 0.5, pipeline(2))

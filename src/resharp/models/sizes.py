@@ -23,7 +23,8 @@ SIZES: dict[str, ModelConfig] = {
         # 12 channels of noise arrive beside 24 of y and g(y).
         denoiser=UNetConfig(widths=(32, 48, 64, 96), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
         predictor=UNetConfig(widths=(16, 32, 48, 64), encoder_blocks=1, decoder_blocks=2, middle_blocks=4),
-        prediction_type="x0",
+        # x0 went further astray after short training, the more so with many steps (docs/recipes.md).
+        prediction_type="v",
         patch_size=2,
         residual_scale=4.0,
     ),
@@ -32,7 +33,7 @@ SIZES: dict[str, ModelConfig] = {
         guidance=GuidanceConfig(features=32, width=32, blocks=2),
         denoiser=UNetConfig(widths=(32, 64, 96, 128), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
         predictor=UNetConfig(widths=(32, 64, 96, 128), encoder_blocks=1, decoder_blocks=2, middle_blocks=1),
-        prediction_type="x0",
+        prediction_type="v",
         patch_size=2,
         residual_scale=4.0,
     ),
