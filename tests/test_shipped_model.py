@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from resharp.hub import SHIPPED
+from resharp.hub import SHIPPED, SHIPPED_NAMES
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor
 from resharp.metrics.full_reference import psnr
@@ -26,20 +26,35 @@ def example(name: str) -> torch.Tensor:
     return photo_to_tensor(read_photo(EXAMPLES / name))
 
 
-def test_size_is_what_an_installation_can_carry():
-    assert 2e6 < (SHIPPED / "model.safetensors").stat().st_size < 20e6
+@pytest.mark.parametrize("name", SHIPPED_NAMES)
+def test_size_is_what_an_installation_can_carry(name):
+    assert 2e6 < (SHIPPED.with_name(name) / "model.safetensors").stat().st_size < 20e6
 
 
-def test_card_names_the_weights_it_speaks_of():
-    digest = hashlib.sha256((SHIPPED / "model.safetensors").read_bytes()).hexdigest()
-    card = (SHIPPED / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", SHIPPED_NAMES)
+def test_card_names_the_weights_it_speaks_of(name):
+    folder = SHIPPED.with_name(name)
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\n")
     assert digest in card
 
 
-def test_card_and_configuration_agree_on_the_default(pipeline):
-    card = (SHIPPED / "README.md").read_text(encoding="utf-8")
-    assert f"Default output: `{pipeline.defaults.output}`" in card
+@pytest.mark.parametrize("name", SHIPPED_NAMES)
+def test_card_and_configuration_agree_on_the_default(name):
+    card = (SHIPPED.with_name(name) / "README.md").read_text(encoding="utf-8")
+    assert f"Default output: `{DeblurPipeline.from_pretrained(name).defaults.output}`" in card
+
+
+def test_the_student_does_in_one_step_about_what_its_teacher_does_in_two(pipeline):
+    blurry = example("blurry.jpg")[..., 100:228, 200:328]
+    student = DeblurPipeline.from_pretrained("one-step")
+    assert student.defaults.steps == 1
+    taught = pipeline.restore(blurry, output="diffusion", steps=2, seed=5).image
+    learned = student.restore(blurry, output="diffusion", seed=5).image
+    first = pipeline.restore(blurry, output="predictor").image
+    assert psnr(learned, taught).item() > psnr(first, taught).item()
+    assert psnr(learned, taught).item() > psnr(blurry, taught).item()
 
 
 def test_default_does_not_make_the_example_worse(pipeline):
