@@ -19,7 +19,12 @@ from runs import BLUR, rectangles, save
 
 MARGIN_PX = BlurSynthesiser(BLUR).margin_px
 NOTHING = BlurConfig(
-    still_share=1.0, extent_max_px=0.0, turn_max_px=0.0, noise_free_share=1.0, jpeg_share=0.0, highlight_share=0.0
+    still_share=1.0,
+    extent_max_px=0.0,
+    turn_max_px=0.0,
+    noise_free_share=1.0,
+    **dict.fromkeys(("jpeg_share", "highlight_share", "parallax_share", "shutter_share", "night_share"), 0.0),
+    **dict.fromkeys(("defocus_share", "enlarge_share", "sharpen_share"), 0.0),
 )
 
 
