@@ -38,6 +38,9 @@ ALLOWED = {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("restoration", "serialization"),
     },
+    "adapt": {
+        *("errors", "models", "diffusion", "images", "data", "metrics", "evaluate", "assessment", "pipeline", "train"),
+    },
     "bench": {"errors", "models", "diffusion", "data", "serialization", "train"},
     "analysis": {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),

@@ -14,6 +14,7 @@ import typer
 
 from resharp import __version__
 from resharp.cli.ablate import ablate
+from resharp.cli.adapt import adapt
 from resharp.cli.analyze import analyze
 from resharp.cli.bench import bench
 from resharp.cli.console import accept_any_file_name, complain, report_error, say
@@ -26,7 +27,7 @@ from resharp.cli.train import train
 from resharp.cli.verify import verify
 
 app = typer.Typer(name="resharp", add_completion=False, pretty_exceptions_enable=False)
-for command in (deblur, verify, info, train, gate, score, ablate):
+for command in (deblur, verify, info, train, adapt, gate, score, ablate):
     app.command()(command)
 app.add_typer(analyze)
 app.add_typer(data)

@@ -1,4 +1,4 @@
-"""PSNR and SSIM in RGB, on the pixel values a saved 8-bit file would hold.
+"""PSNR and SSIM, in RGB or on luma, on the pixel values a saved 8-bit file would hold.
 
 Both are computed per image, in float64, and leave averaging to the caller. torchmetrics is not used for them: its
 SSIM in float32 is off by 4e-5 where an image is flat (variances are differences of nearly equal numbers), in
@@ -34,8 +34,28 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ or are not (B, 3, H, W).
     """
+    return _psnr(*_prepare(restored, sharp))
+
+
+def psnr_y(restored: Tensor, sharp: Tensor) -> Tensor:
+    """`psnr` of the luma that `luma` gives, with peak 255; arguments, result and errors as there."""
     restored, sharp = _prepare(restored, sharp)
-    return -10 * (restored - sharp).square().mean(dim=(1, 2, 3)).log10()
+    return _psnr(luma(restored), luma(sharp))
+
+
+def luma(image: Tensor) -> Tensor:
+    """Y of ITU-R BT.601 in studio swing, as MATLAB's rgb2ycbcr gives it for floats: not rounded to whole numbers.
+
+    `Y = 16 + 65.481 R + 128.553 G + 24.966 B`, here divided by 255: 16/255 for black, 235/255 for white.
+
+    Args:
+        image: (B, 3, H, W), [0, 1].
+
+    Returns:
+        (B, 1, H, W), the same type.
+    """
+    weights = image.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)
+    return ((image * weights).sum(dim=1, keepdim=True) + 16) / 255
 
 
 @torch.no_grad()
@@ -55,7 +75,22 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ, are not (B, 3, H, W), or are smaller than the window.
     """
-    a, b = _prepare(restored, sharp)
+    return ssim_map(*_prepare(restored, sharp)).mean(dim=(1, 2, 3))
+
+
+@torch.no_grad()
+def ssim_y(restored: Tensor, sharp: Tensor) -> Tensor:
+    """`ssim` of the luma that `luma` gives, with range 255; arguments, result and errors as there."""
+    restored, sharp = _prepare(restored, sharp)
+    return ssim_map(luma(restored), luma(sharp)).mean(dim=(1, 2, 3))
+
+
+def ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """SSIM of every window that lies wholly inside: (B, C, H, W) float64 of range 1 -> (B, C, H - 10, W - 10).
+
+    Raises:
+        ValueError: the images are smaller than the window.
+    """
     if min(a.shape[-2:]) < SSIM_WINDOW_PX:
         height, width = a.shape[-2:]
         raise ValueError(f"SSIM needs images of at least {SSIM_WINDOW_PX} px a side, got {width}x{height}")
@@ -65,7 +100,11 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     covariance = _window_mean(a * b) - product
     luminance = (2 * product + SSIM_C1) / (both + SSIM_C1)
     contrast_structure = (2 * covariance + SSIM_C2) / (variances + SSIM_C2)
-    return (luminance * contrast_structure).mean(dim=(1, 2, 3))
+    return luminance * contrast_structure
+
+
+def _psnr(a: Tensor, b: Tensor) -> Tensor:
+    return -10 * (a - b).square().mean(dim=(1, 2, 3)).log10()
 
 
 def _window_mean(x: Tensor) -> Tensor:

@@ -1,33 +1,26 @@
-"""LPIPS (arXiv 1801.03924) with the AlexNet trunk, without torchvision.
+"""LPIPS (arXiv 1801.03924) with the AlexNet or VGG16 trunk, without torchvision.
 
 The linear heads (version 0.1) are the ones torchmetrics ships; the trunk is read from a file the user names,
-because no package that this project depends on carries it.
-
-Checked against the `lpips` 0.1.4 package with the ImageNet trunk of torchvision on nine pairs (1280x720 real
-blur, 768x512, 131x97, 33x31, flat black against flat white): no difference in float32 on one CPU.
+because no package that this project depends on carries it. Differences to the `lpips` 0.1.4 package with the
+same weights are in docs/metrics.md.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import pickle
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from resharp.errors import ModelError
+from resharp.metrics.backbones import ALEXNET, fill, how_to_fetch, read_state
+from resharp.metrics.trunks import ALEX, TRUNKS
 
-TRUNK_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-WIDTHS = (64, 192, 384, 256, 256)
-# Index of each convolution inside torchvision's `features`, which names the entries of the weights file.
-CONV_INDEX = (0, 3, 6, 8, 10)
-# Smaller images leave nothing to pool before the third convolution.
-MIN_SIDE_PX = 31
+TRUNK_URL = ALEXNET.url
+CONV_INDEX = ALEX.index
+MIN_SIDE_PX = ALEX.min_side_px
+_REINSTALL = "reinstall torchmetrics"
 
 
 class LPIPS(nn.Module):
@@ -35,20 +28,16 @@ class LPIPS(nn.Module):
 
     `d = sum_l mean_hw sum_c w_lc (f_lc(restored) - f_lc(sharp))^2`, where `f_l` is the feature vector of layer l
     divided by its length over channels. Newly built it has random weights: use `load_lpips`.
+
+    Args:
+        net: "alex" or "vgg".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, net: str = "alex") -> None:
         super().__init__()
-        self.convs = nn.ModuleList(
-            [
-                nn.Conv2d(3, 64, 11, stride=4, padding=2),
-                nn.Conv2d(64, 192, 5, padding=2),
-                nn.Conv2d(192, 384, 3, padding=1),
-                nn.Conv2d(384, 256, 3, padding=1),
-                nn.Conv2d(256, 256, 3, padding=1),
-            ]
-        )
-        self.heads = nn.ParameterList([nn.Parameter(torch.rand(width)) for width in WIDTHS])
+        self.trunk = TRUNKS[net]
+        self.convs = self.trunk.build()
+        self.heads = nn.ParameterList([nn.Parameter(torch.rand(width)) for width in self.trunk.widths])
         # LPIPS' own input statistics, for images in [-1, 1].
         self.register_buffer("mean", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1))
@@ -58,90 +47,76 @@ class LPIPS(nn.Module):
         """Distance per image.
 
         Args:
-            restored, sharp: (B, 3, H, W), [0, 1], H and W at least 31; any device, computed on the module's.
+            restored, sharp: (B, 3, H, W), [0, 1], H and W at least 31 (alex) or 16 (vgg); any device, computed on
+                the module's.
 
         Returns:
             (B,) float32, not negative.
 
         Raises:
-            ValueError: the shapes differ, are not (B, 3, H, W), or are smaller than 31 px.
+            ValueError: the shapes differ, are not (B, 3, H, W), or are too small.
         """
-        if restored.ndim != 4 or restored.shape[1] != 3 or restored.shape != sharp.shape:
-            raise ValueError(
-                f"expected two (B, 3, H, W) tensors of one shape, got {tuple(restored.shape)} and {tuple(sharp.shape)}"
-            )
-        if min(restored.shape[-2:]) < MIN_SIDE_PX:
-            height, width = restored.shape[-2:]
-            raise ValueError(f"LPIPS needs images of at least {MIN_SIDE_PX} px a side, got {width}x{height}")
+        check_pair(restored, sharp, self.trunk.min_side_px, "LPIPS")
         distance = torch.zeros(restored.shape[0], device=self.mean.device)
-        for weight, a, b in zip(self.heads, self.features(restored), self.features(sharp), strict=True):
+        layers = zip(self.heads, self._stages(restored), self._stages(sharp), strict=True)
+        for weight, a, b in layers:
             squared = (_unit_length(a) - _unit_length(b)).square()
             distance = distance + torch.einsum("bchw,c->bhw", squared, weight).mean(dim=(1, 2))
         return distance
 
     def features(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [0, 1] -> the five ReLU outputs, (B, C_l, H_l, W_l), not normalised."""
-        x = (image.to(self.mean) * 2 - 1 - self.mean) / self.std
-        outputs = []
-        for index, conv in enumerate(self.convs):
-            if index in (1, 2):
-                x = F.max_pool2d(x, 3, stride=2)
-            x = F.relu(conv(x))
-            outputs.append(x)
-        return outputs
+        return list(self._stages(image))
+
+    def _stages(self, image: Tensor):
+        return self.trunk.run(self.convs, (image.to(self.mean) * 2 - 1 - self.mean) / self.std)
 
 
-def load_lpips(weights: str | Path) -> LPIPS:
-    """Build LPIPS from the AlexNet weights in `weights`.
+def load_lpips(weights: str | Path, net: str = "alex") -> LPIPS:
+    """Build LPIPS from the AlexNet or VGG16 weights in `weights`. Their hash is not looked at.
 
     Args:
-        weights: torchvision's state dict of AlexNet (`features.0.weight` ..., the classifier is ignored), as the
-            published `.pth`, read without executing pickled code, or as `.safetensors`.
+        weights: torchvision's state dict (`features.0.weight` ..., the classifier is ignored), as the published
+            `.pth`, read without executing pickled code, or as `.safetensors`.
+        net: "alex" or "vgg": whose weights these are.
 
     Raises:
         ModelError: the file is missing, unreadable, or holds tensors of other names or shapes.
     """
     weights = Path(weights)
+    model = LPIPS(net)
+    backbone = model.trunk.backbone
     if not weights.is_file():
-        raise ModelError(f"{weights}: no AlexNet weights for LPIPS here; fetch {TRUNK_URL}")
-    model = LPIPS()
-    trunk = _read_state(weights, f"not AlexNet weights; fetch {TRUNK_URL}")
-    for conv, index in zip(model.convs, CONV_INDEX, strict=True):
-        for part in ("weight", "bias"):
-            _fill(getattr(conv, part), trunk, f"features.{index}.{part}", weights, f"; fetch {TRUNK_URL}")
-    path = _heads_path()
-    heads = _read_state(path, "unreadable; reinstall torchmetrics")
+        raise ModelError(f"{weights}: no {backbone.title} weights for LPIPS here; fetch {backbone.url}")
+    model.trunk.load(model.convs, weights, how_to_fetch(backbone.url))
+    path = torchmetrics_file("lpips_models", f"{net}.pth")
+    heads = read_state(path, _REINSTALL)
     for layer, head in enumerate(model.heads):
-        _fill(head.view(1, -1, 1, 1), heads, f"lin{layer}.model.1.weight", path, "; reinstall torchmetrics")
+        fill(head.view(1, -1, 1, 1), heads, f"lin{layer}.model.1.weight", path, _REINSTALL)
     return model
 
 
-def _fill(target: Tensor, state: Mapping[str, Tensor], key: str, path: Path, remedy: str) -> None:
-    found = state.get(key)
-    if not isinstance(found, Tensor) or found.shape != target.shape or not found.is_floating_point():
-        got = "is missing" if not isinstance(found, Tensor) else f"is {tuple(found.shape)} {found.dtype}"
-        raise ModelError(f"{path}: {key} {got}, LPIPS needs {tuple(target.shape)} floats{remedy}")
-    target.data.copy_(found)
+def check_pair(restored: Tensor, sharp: Tensor, min_side_px: int, metric: str) -> None:
+    """ValueError unless these are two batches of RGB images of one shape, large enough."""
+    if restored.ndim != 4 or restored.shape[1] != 3 or restored.shape != sharp.shape:
+        raise ValueError(
+            f"expected two (B, 3, H, W) tensors of one shape, got {tuple(restored.shape)} and {tuple(sharp.shape)}"
+        )
+    if min(restored.shape[-2:]) < min_side_px:
+        height, width = restored.shape[-2:]
+        raise ValueError(f"{metric} needs images of at least {min_side_px} px a side, got {width}x{height}")
 
 
-def _read_state(path: Path, problem: str) -> Mapping[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
-        raise ModelError(f"{path}: {problem}") from error
-    if not isinstance(state, Mapping):
-        raise ModelError(f"{path}: {problem}")
-    return state
+def torchmetrics_file(folder: str, name: str) -> Path:
+    """A file that torchmetrics ships; found without the seconds its import takes.
 
-
-def _heads_path() -> Path:
-    """Where torchmetrics keeps the heads; looked up without the seconds its import takes."""
+    Raises:
+        ModelError: torchmetrics is not installed.
+    """
     spec = importlib.util.find_spec("torchmetrics")
     if spec is None or spec.origin is None:
-        raise ModelError("LPIPS needs the extra 'evaluate': pip install 'resharp[evaluate]'")
-    return Path(spec.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
+        raise ModelError("LPIPS and DISTS need the extra 'evaluate': pip install 'resharp[evaluate]'")
+    return Path(spec.origin).parent / "functional" / "image" / folder / name
 
 
 def _unit_length(features: Tensor) -> Tensor:
