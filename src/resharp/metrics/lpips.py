@@ -1,8 +1,8 @@
 """LPIPS (arXiv 1801.03924) with the AlexNet or VGG16 trunk, without torchvision.
 
 The linear heads (version 0.1) are the ones torchmetrics ships; the trunk is read from a file the user names,
-because no package that this project depends on carries it. Differences to the `lpips` 0.1.4 package with the
-same weights are in docs/metrics.md.
+because no package that this project depends on carries it. With AlexNet it was checked against the `lpips` 0.1.4
+package on nine pairs: no difference in float32 on one CPU. With VGG16 that is still to do.
 """
 
 from __future__ import annotations
