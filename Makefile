@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IN ?= examples/blurry.jpg
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: deblur test test-slow train-default train-accelerator lint format clean
+.PHONY: deblur test test-slow test-browser train-default train-accelerator lint format clean
 
 deblur: $(VENV)/installed
 	@$(BIN)/resharp deblur "$(IN)" --overwrite
@@ -17,6 +17,10 @@ test: $(VENV)/installed-test
 
 test-slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow
+
+# The pages in a real browser: Debian's package chromium, or Chrome.
+test-browser: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m browser -rs
 
 # The three stages of the laptop model, from sharp photographs alone; interrupted, or after MINUTES, it goes on.
 DATA ?= photos

@@ -27,6 +27,7 @@ ALLOWED = {
     "images": {"errors", "files"},
     "data": {"errors", "files", "images"},
     "metrics": {"errors", "files"},
+    "study": {"errors", "files", "settings", "images"},
     "evaluate": {"errors", "files", "images", "data", "metrics"},
     "restoration": {"models", "diffusion"},
     "serialization": {"errors", "files", "settings", "models", "diffusion"},
@@ -43,6 +44,7 @@ ALLOWED = {
     },
     "bench": {"errors", "models", "diffusion", "data", "serialization", "train"},
     "analysis": {
+        "assessment",
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("restoration", "serialization", "pipeline", "train"),
     },

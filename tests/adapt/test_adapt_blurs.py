@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 from scipy.signal import convolve2d
-from shaken_scenes import scene, shaken
 
 from resharp.adapt.blurs import KERNEL_PX, MARGIN_PX, Blurs, centred, extents_px, find_blurs, without_haze
 from resharp.adapt.photos import UserPhoto
 from resharp.assessment import assess_input
 from resharp.errors import DataError
 from resharp.evaluate.kernels import line_kernel
+from shaken_scenes import scene, shaken
 
 
 def padded(kernel: np.ndarray) -> torch.Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from shaken_scenes import blurry_folder, scene, shaken, sharp_folder, write
 
 from resharp.adapt.photos import LEAST_HELD_OUT, LEAST_PHOTOS, open_photos
 from resharp.errors import DataError, ImageError
+from shaken_scenes import blurry_folder, scene, shaken, sharp_folder, write
 
 
 def test_the_last_photos_are_held_out_and_bad_ones_are_named(tmp_path):

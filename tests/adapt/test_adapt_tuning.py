@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from shaken_scenes import scene, shaken
-from shaken_scenes import sharp_folder as make_sharp
 from test_adapt_blurs import blurs_of, photo
 
 from resharp.adapt.adversarial import Discriminator, DomainLoss, reversal_weight, reversed_gradient
@@ -22,6 +20,8 @@ from resharp.errors import ConfigError, DataError, ModelError, TrainingError
 from resharp.evaluate.kernels import line_kernel
 from resharp.models.icdpm import ICDPM
 from resharp.train.batches import Part
+from shaken_scenes import scene, shaken
+from shaken_scenes import sharp_folder as make_sharp
 from tiny import TINY, awake
 
 BASE = replace(DEFAULTS, crop_px=32, blur=BlurConfig(extent_max_px=8.0, turn_max_px=1.0))

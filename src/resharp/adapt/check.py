@@ -136,7 +136,8 @@ class HeldOutCheck:
     def compare(self, before: dict[str, Restore], after: dict[str, Restore]) -> tuple[list[Requirement], list[Any]]:
         """All requirements, and the photos' scores as plain values.
 
-        On made pairs distortion and perception are traded for each other, so neither may fall, and one must rise.
+        Made pairs are PSNR's to win and the perceptual metric's to veto. The softer rule, that either may win, let a
+        model pass that lost 0.13 dB on real pairs; see docs/adapt.md.
 
         Args:
             before, after: restorers by part; the first part is the model's default and must get better, the others
@@ -149,22 +150,11 @@ class HeldOutCheck:
         perceptual = "ssim" if self.lpips is None else "lpips"
         for part in (main, *others):
             pairs = self.pair_scores(before[part]), self.pair_scores(after[part])
-            rule: Rule = "not below" if part == main else "not clearly worse"
-            both = [
-                requirement("made pairs", part, metric, rule, *(side[metric] for side in pairs))
-                for metric in ("psnr", perceptual)
-            ]
-            found += both
-            if part == main:
-                best = max(both, key=_errors_above_zero)
-                found.append(requirement("made pairs", part, best.metric, "better", *(s[best.metric] for s in pairs)))
+            rules: tuple[Rule, Rule] = ("better", "not below") if part == main else ("not clearly worse",) * 2
+            for metric, rule in zip(("psnr", perceptual), rules, strict=True):
+                found.append(requirement("made pairs", part, metric, rule, *(side[metric] for side in pairs)))
         rows = [{"name": a.name, "before": _plain(a), "after": _plain(b)} for a, b in zip(old, new, strict=True)]
         return found, rows
-
-
-def _errors_above_zero(found: Requirement) -> float:
-    """The gain in standard errors."""
-    return found.gain / max(found.standard_error, ROUNDING)
 
 
 def accepted(requirements: Sequence[Requirement]) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from resharp.analysis.pd_curve import Point, draws
+from resharp.analysis.pd_points import marks
 from resharp.analysis.pd_table import NAME, panels
 from resharp.diffusion.presets import Preset
 from resharp.errors import ConfigError
@@ -30,11 +32,12 @@ def draw_curve(folder: Path, points: Sequence[Point], names: Mapping[str, Preset
     """Write pd_curve.png and pd_curve.pdf; the horizontal axis is PSNR, the vertical one LPIPS, or SSIM without it.
 
     A solid line goes over the fidelities, from one sample to the mean side; a dashed one over the numbers of
-    samples. Each number of steps has its marker and shade. Bars are
-    standard errors over photos of the gain over the blurry one, since photos differ more than restorations do.
+    samples. Each number of steps has its marker; so it has its shade where there is one final variance, else each
+    final variance has its shade, and a dotted line over the numbers of steps. Bars are standard errors over photos of
+    the gain over the blurry one, since photos differ more than restorations do. Presets and the best points are named.
 
     Args:
-        names: points to be marked.
+        names: the model's presets.
 
     Returns:
         The files.
@@ -49,18 +52,19 @@ def draw_curve(folder: Path, points: Sequence[Point], names: Mapping[str, Preset
 
     sets = panels(points)
     perception = "lpips" if all("lpips" in point.scores for point in points) else "ssim"
-    figure = Figure(figsize=(PANEL_INCHES[0] * len(sets), PANEL_INCHES[1] + 0.9), layout="constrained")
+    styles = Styles.of(points)
+    entries = styles.legend(points)
+    # A line of the legend for three entries.
+    height = PANEL_INCHES[1] + 0.3 + 0.15 * math.ceil(len(entries) / 3)
+    figure = Figure(figsize=(PANEL_INCHES[0] * len(sets), height), layout="constrained")
     FigureCanvasAgg(figure)  # draws without a screen
     axes = figure.subplots(1, len(sets), squeeze=False)[0]
-    styles = _styles(points)
     for ax, (title, listed) in zip(axes, sets.items(), strict=True):
-        _panel(ax, listed, perception, styles, names)
+        _panel(ax, listed, perception, styles)
+        _mark(ax, listed, perception, marks(listed, names, ("psnr", perception)))
         ax.set_title(f"{title.replace('-', ' ')}, {listed[0].images} photos", fontsize=9)
-    handles: dict[str, Any] = {}
-    for ax in axes:
-        found, labels = ax.get_legend_handles_labels()
-        handles |= dict(zip(labels, found, strict=True))
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    columns = min(3, 2 * len(sets))
+    figure.legend(handles=entries, loc="outside lower center", ncols=columns, fontsize=7, frameon=False)
     written = []
     # Without a date, the same points give the same bytes.
     for path, metadata in ((folder / f"{NAME}.png", None), (folder / f"{NAME}.pdf", {"CreationDate": None})):
@@ -70,47 +74,108 @@ def draw_curve(folder: Path, points: Sequence[Point], names: Mapping[str, Preset
     return written
 
 
-def _styles(points: Sequence[Point]) -> dict[Preset, tuple[Any, str]]:
-    """Shade and marker of each way to draw samples; the same in all panels."""
-    from matplotlib import colormaps
+@dataclass(frozen=True)
+class Styles:
+    """Shade and marker of each way to draw samples, the same in all panels.
 
-    ways = list(dict.fromkeys(draws(point.settings) for point in points if point.settings.output == "diffusion"))
-    shades = colormaps["viridis"]
-    # The bright end of the scale is not seen on paper.
-    return {way: (shades(0.85 * i / max(1, len(ways) - 1)), MARKERS[i % len(MARKERS)]) for i, way in enumerate(ways)}
+    markers: by the way without its final variance.
+    shades: by final variance or, where there is one for all, by the way without it.
+    """
+
+    markers: Mapping[Preset, str]
+    shades: Mapping[Preset | float | None, Any]
+    several: bool
+
+    @classmethod
+    def of(cls, points: Sequence[Point]) -> Styles:
+        """Those that the points need."""
+        from matplotlib import colormaps
+
+        ways = [draws(point.settings) for point in points if point.settings.output == "diffusion"]
+        plain = list(dict.fromkeys(_plain(way) for way in ways))
+        variances = sorted({way.final_variance for way in ways}, key=lambda each: -1 if each is None else each)
+        several = len(variances) > 1
+        shaded: Sequence[Any] = variances if several else plain
+        # The bright end of the scale is not seen on paper.
+        scale = [colormaps["viridis"](0.85 * i / max(1, len(shaded) - 1)) for i in range(len(shaded))]
+        markers = {way: MARKERS[i % len(MARKERS)] for i, way in enumerate(plain)}
+        return cls(markers, dict(zip(shaded, scale, strict=True)), several)
+
+    def __call__(self, way: Preset) -> dict[str, Any]:
+        """What matplotlib is to be told."""
+        shade = self.shades[way.final_variance if self.several else _plain(way)]
+        return {"color": shade, "marker": self.markers[_plain(way)]}
+
+    def legend(self, points: Sequence[Point]) -> list[Any]:
+        """What marker, shade and line mean, as far as they occur."""
+        from matplotlib.lines import Line2D
+
+        def entry(label: str, **style: Any) -> Any:
+            return Line2D([], [], label=label, markersize=4, linewidth=1, **{"linestyle": "none", **style})
+
+        kinds = {point.settings.output for point in points}
+        found = [entry("blurry input", color="black", marker="x")] if "input" in kinds else []
+        for each in dict.fromkeys(point.settings for point in points if point.settings.output == "predictor"):
+            found.append(entry(str(each), color="black", marker="s", **_face(each)))
+        for way, marker in self.markers.items():
+            found.append(entry(_words(way), color="black" if self.several else self.shades[way], marker=marker))
+        if self.several:
+            for variance, shade in self.shades.items():
+                words = "the model's grid" if variance is None else f"final variance {variance:g}"
+                found.append(entry(words, color=shade, linestyle="-"))
+            found.append(entry("more steps", color="black", linestyle=":"))
+        if any(point.settings.samples > 1 and point.settings.fidelity is None for point in points):
+            found.append(entry("more samples", color="black", linestyle="--"))
+        if any(point.settings.fidelity is not None for point in points):
+            found.append(entry("fidelity 0 to 1", color="black", linestyle="-"))
+        return found
 
 
-def _panel(
-    ax: Any,
-    points: Sequence[Point],
-    perception: str,
-    styles: Mapping[Preset, tuple[Any, str]],
-    names: Mapping[str, Preset],
-) -> None:
+def _plain(way: Preset) -> Preset:
+    return replace(way, final_variance=None)
+
+
+def _words(way: Preset) -> str:
+    return str(way).replace("diffusion, ", "").removesuffix(", 1 sample").replace(", 1 sample,", ",")
+
+
+def _face(settings: Preset) -> dict[str, Any]:
+    return {"markerfacecolor": "black" if settings.ensemble == 1 else "white"}
+
+
+def _panel(ax: Any, points: Sequence[Point], perception: str, styles: Styles) -> None:
     for point in points:
+        style = {"color": "black", "linestyle": "none", "zorder": 4}
         if point.settings.output == "input":
-            style = {"color": "black", "marker": "x", "linestyle": "none", "zorder": 4}
-            _plot(ax, [point], perception, label="blurry input", **style)
+            _plot(ax, [point], perception, marker="x", **style)
         elif point.settings.output == "predictor":
-            style = {"color": "black", "marker": "s", "linestyle": "none", "zorder": 4}
-            style["markerfacecolor"] = "black" if point.settings.ensemble == 1 else "white"
-            _plot(ax, [point], perception, label=str(point.settings), **style)
-    for way, (shade, marker) in styles.items():
-        mine = [point for point in points if point.settings.output == "diffusion" and draws(point.settings) == way]
+            _plot(ax, [point], perception, marker="s", **style, **_face(point.settings))
+    drawn = [point for point in points if point.settings.output == "diffusion"]
+    for way in dict.fromkeys(draws(point.settings) for point in drawn):
+        mine = [point for point in drawn if draws(point.settings) == way]
         means = sorted((p for p in mine if p.settings.fidelity is None), key=lambda p: p.settings.samples)
-        label = str(way).replace("diffusion, ", "").removesuffix(", 1 sample").replace(", 1 sample,", ",")
-        style = {"color": shade, "marker": marker}
-        _plot(ax, means, perception, linestyle="--", label=f"{label}: more samples", **style)
+        _plot(ax, means, perception, linestyle="--", **styles(way))
         for count in sorted({p.settings.samples for p in mine if p.settings.fidelity is not None}):
             mixes = [p for p in mine if p.settings.fidelity is not None and p.settings.samples == count]
             mixes.sort(key=lambda p: p.settings.fidelity)
-            several = "" if count == 1 else f", {count} samples"
-            _plot(ax, mixes, perception, linestyle="-", label=f"{label}{several}: fidelity 0 to 1", **style)
-    _mark_names(ax, points, perception, names)
+            _plot(ax, mixes, perception, linestyle="-", **styles(way))
+    if styles.several:
+        _over_steps(ax, drawn, perception, styles)
     ax.set_xlabel("PSNR in dB: less distortion →", fontsize=8)
     ax.set_ylabel("LPIPS: more realistic ↓" if perception == "lpips" else "SSIM: more alike ↑", fontsize=8)
     ax.tick_params(labelsize=7)
     ax.grid(visible=True, linewidth=0.3, alpha=0.5)
+
+
+def _over_steps(ax: Any, drawn: Sequence[Point], perception: str, styles: Styles) -> None:
+    """A dotted line for each final variance, over the numbers of steps of one sample."""
+    single = [point for point in drawn if point.settings.samples == 1 and point.settings.fidelity is None]
+    lines: dict[Preset, list[Point]] = {}
+    for point in sorted(single, key=lambda point: point.settings.steps):
+        lines.setdefault(replace(point.settings, steps=1), []).append(point)
+    for way, line in lines.items():
+        x, y = ([point.scores[metric].mean for point in line] for metric in ("psnr", perception))
+        ax.plot(x, y, linestyle=":", linewidth=0.8, color=styles.shades[way.final_variance], zorder=1)
 
 
 def _plot(ax: Any, points: Sequence[Point], perception: str, **style: Any) -> None:
@@ -121,17 +186,16 @@ def _plot(ax: Any, points: Sequence[Point], perception: str, **style: Any) -> No
     ax.errorbar(x, y, xerr=errors[0], yerr=errors[1], markersize=4, linewidth=1, elinewidth=0.4, **style)
 
 
-def _mark_names(ax: Any, points: Sequence[Point], perception: str, names: Mapping[str, Preset]) -> None:
+def _mark(ax: Any, points: Sequence[Point], perception: str, called: Mapping[Preset, Sequence[str]]) -> None:
     marked = 0
     for point in points:
-        mine = [name for name, preset in names.items() if preset == point.settings]
-        if mine:
+        if point.settings in called:
             place = (point.scores["psnr"].mean, point.scores[perception].mean)
             ax.plot(*place, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", markeredgewidth=1)
             # High PSNR with high LPIPS is where no curve goes: room for words, one above the other.
             above = {"xytext": (4, 40 + 11 * marked), "textcoords": "offset points", "ha": "right"}
             line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkB": 6}
-            ax.annotate(", ".join(mine), place, fontsize=7, arrowprops=line, **above)
+            ax.annotate(", ".join(called[point.settings]), place, fontsize=7, arrowprops=line, **above)
             marked += 1
 
 

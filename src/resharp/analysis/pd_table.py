@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from resharp.analysis.pd_curve import Point, Score
+from resharp.analysis.pd_points import best, marks, noisy_end, unlike_noise
 from resharp.diffusion.presets import Preset
+from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, DataError, OutputError
 from resharp.evaluate.paired import HIGHER_IS_BETTER
 from resharp.files import write_text
@@ -22,7 +24,7 @@ NAME = "pd_curve"
 METRICS = tuple(HIGHER_IS_BETTER)
 _SETTINGS = [field.name for field in fields(Preset)]
 _SCORES = [f"{metric}_{field.name}" for metric in METRICS for field in fields(Score)]
-_COLUMNS = ["set", "preset", *_SETTINGS, "images", "seeds", *_SCORES]
+_COLUMNS = ["set", "preset", "best", *_SETTINGS, "noisy_end_alpha_bar", "images", "seeds", *_SCORES]
 _DECIMALS = {"psnr": 2, "ssim": 4, "lpips": 4}
 
 
@@ -35,6 +37,7 @@ class CurveFiles:
             with the same values are read back; a set may be new.
         made: plain values that say how it was made and may differ from run to run.
         names: the model's presets.
+        schedule: the model's, on which the start of a schedule with a final variance depends.
 
     Raises:
         ConfigError: the folder holds a curve that depends on other values.
@@ -42,9 +45,14 @@ class CurveFiles:
     """
 
     def __init__(
-        self, folder: Path, depends: dict[str, Any], made: dict[str, Any], names: Mapping[str, Preset]
+        self,
+        folder: Path,
+        depends: dict[str, Any],
+        made: dict[str, Any],
+        names: Mapping[str, Preset],
+        schedule: NoiseSchedule = NoiseSchedule(),
     ) -> None:
-        self.folder, self.depends, self.made, self.names = folder, depends, made, names
+        self.folder, self.depends, self.made, self.names, self.schedule = folder, depends, made, names, schedule
         self.points: list[Point] = []
         if self._path("json").exists():
             self._check_same()
@@ -60,13 +68,14 @@ class CurveFiles:
         points = [*self.points, *points]
         sets = list(panels(points))
         self.points = sorted(points, key=lambda point: (sets.index(point.set), _order(point.settings)))
-        content = {"depends": self.depends, "made": self.made, "points": [self._flat(point) for point in self.points]}
+        flat = self._flat()
+        content = {"depends": self.depends, "made": self.made, "points": flat}
         # The JSON file first: points in the CSV file without what they depend on would belong to nothing.
         write_text(self._path("json"), json.dumps(_finite(content), indent=1, allow_nan=False) + "\n")
         table = io.StringIO()
         writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self._flat(point) for point in self.points)
+        writer.writerows(flat)
         write_text(self._path("csv"), table.getvalue())
         write_text(self._path("md"), self.markdown())
 
@@ -74,29 +83,41 @@ class CurveFiles:
         """One row for each point and set."""
         metrics = [metric for metric in METRICS if any(metric in point.scores for point in self.points)]
         arrows = [f"{metric.upper()} {'↑' if HIGHER_IS_BETTER[metric] else '↓'}" for metric in metrics]
-        lines = [_row("set", "how", "preset", *arrows), "|" + "---|" * (3 + len(metrics))]
-        for point in self.points:
-            cells = [_cell(metric, point.scores[metric]) for metric in metrics]
-            lines.append(_row(point.set, point.settings, self._preset(point), *cells))
+        lines = [_row("set", "how", "called", *arrows), "|" + "---|" * (3 + len(metrics))]
+        for points in panels(self.points).values():
+            called = marks(points, self.names, metrics)
+            for point in points:
+                cells = [_cell(metric, point.scores[metric]) for metric in metrics]
+                lines.append(_row(point.set, point.settings, ", ".join(called.get(point.settings, [])), *cells))
         images = {point.set: point.images for point in self.points}
         counts = ", ".join(f"{count} of {name}" for name, count in images.items())
         lines += ["", f"Mean over photos ± standard error ({counts}); in brackets the gain over the blurry photo, and"]
         lines += ["its standard error, photo by photo."]
+        doubtful = unlike_noise(self.points, self.schedule)
+        if doubtful:
+            starts = [f"{steps} steps, {variance:g}: {end:.2g}" for (steps, variance), end in doubtful.items()]
+            lines += ["", "Schedules that do not begin with noise alone, and alpha_bar there (0 noise, 1 picture):"]
+            lines += [f"{'; '.join(starts)}. Sampling begins with noise all the same, so these points are too noisy."]
         return "\n".join(lines) + "\n"
 
     def _path(self, kind: str) -> Path:
         return self.folder / f"{NAME}.{kind}"
 
-    def _preset(self, point: Point) -> str:
-        return " ".join(name for name, preset in self.names.items() if preset == point.settings)
-
-    def _flat(self, point: Point) -> dict[str, Any]:
-        flat: dict[str, Any] = {"set": point.set, "preset": self._preset(point)}
-        flat |= {name: getattr(point.settings, name) for name in _relevant(point.settings)}
-        flat |= {"images": point.images, "seeds": point.seeds}
-        for metric, score in point.scores.items():
-            flat |= {f"{metric}_{name}": value for name, value in asdict(score).items()}
-        return flat
+    def _flat(self) -> list[dict[str, Any]]:
+        """Every point as plain values, in order."""
+        winners = {name: best(points) for name, points in panels(self.points).items()}
+        rows = []
+        for point in self.points:
+            named = [name for name, preset in self.names.items() if preset == point.settings]
+            won = [metric for metric, winner in winners[point.set].items() if winner is point]
+            flat: dict[str, Any] = {"set": point.set, "preset": " ".join(named), "best": " ".join(won)}
+            flat |= {name: getattr(point.settings, name) for name in _relevant(point.settings)}
+            flat["noisy_end_alpha_bar"] = noisy_end(self.schedule, point.settings)
+            flat |= {"images": point.images, "seeds": point.seeds}
+            for metric, score in point.scores.items():
+                flat |= {f"{metric}_{name}": value for name, value in asdict(score).items()}
+            rows.append(flat)
+        return rows
 
     def _check_same(self) -> None:
         path = self._path("json")

@@ -33,7 +33,8 @@ def pd_curve(
         str, typer.Option(metavar="F,F,...", help="Mixes of mean side and one sample, 0 to 1.")
     ] = "0,0.25,0.5,0.75,1",
     final_variance: Annotated[
-        str | None, typer.Option(metavar="V,V,...", help="Last betas of sampling schedules; default: the model's grid.")
+        str | None,
+        typer.Option(metavar="V,V,...", help="Last betas of sampling schedules; none is the model's grid."),
     ] = None,
     sampler: Annotated[str | None, typer.Option(metavar="NAME", help="Default: the model's.")] = None,
     spacing: Annotated[
@@ -52,7 +53,7 @@ def pd_curve(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Measure a model's perception-distortion curve: steps, samples, fidelities and its presets.
+    """Measure a model's perception-distortion curve: steps, final variance, samples, fidelities and its presets.
 
     Points that are in the folder already are not run again.
     """
@@ -60,7 +61,7 @@ def pd_curve(
         "steps": _numbers("--steps", steps, int),
         "samples": _numbers("--samples", samples, int),
         "fidelities": _numbers("--fidelity", fidelity, float),
-        "final_variances": [None] if final_variance is None else _numbers("--final-variance", final_variance, float),
+        "final_variances": _variances(final_variance),
         **{"sampler": sampler, "spacing": spacing, "start": start},
     }
     folder = Path(out)
@@ -82,7 +83,7 @@ def pd_curve(
     made = {"resharp": __version__, "command": sys.argv, "model": model, "device": where.type}
     made["sets"] = {each.name: each.about for each in sets}
     make_folder(folder)
-    files = CurveFiles(folder, depends, made, named(pipeline))
+    files = CurveFiles(folder, depends, made, named(pipeline), pipeline.schedule)
     for each in sets:
         missing = files.missing(each.name, wanted)
         if len(missing) < len(wanted):
@@ -108,6 +109,13 @@ def _depends(model: str, pipeline: Any, sets: Any, seeds: int, lpips_weights: st
         "lpips": None if lpips_weights is None else file_digest(Path(lpips_weights)),
         **{f"{each.title} pairs": each.identity for each in sets},
     }
+
+
+def _variances(text: str | None) -> list[float | None]:
+    """Final variances, None for the model's own grid."""
+    words = ["none"] if text is None else text.split(",")
+    found = [None if word.strip() == "none" else _numbers("--final-variance", word, float)[0] for word in words]
+    return list(dict.fromkeys(found))
 
 
 def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Number]:

@@ -23,6 +23,7 @@ from resharp.cli.deblur import deblur
 from resharp.cli.gate import gate
 from resharp.cli.info import info
 from resharp.cli.score import score
+from resharp.cli.study import study
 from resharp.cli.train import train
 from resharp.cli.verify import verify
 
@@ -32,6 +33,7 @@ for command in (deblur, verify, info, train, adapt, gate, score, ablate):
 app.add_typer(analyze)
 app.add_typer(data)
 app.add_typer(bench)
+app.add_typer(study)
 
 # Typer brings its own copy of click from 0.20 or so on; either way these are the base classes.
 _UsageError = typer.BadParameter.__bases__[0]
