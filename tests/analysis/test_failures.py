@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from resharp.analysis.failure_photos import find_trios
 from resharp.analysis.failure_sheet import CELL_PX, GAP_PX, worst_window, write_failures
 from resharp.analysis.failure_table import caption, failure_rows, failures_table, ranks_of
 from resharp.analysis.failures import (
@@ -23,6 +22,7 @@ from resharp.analysis.failures import (
     worst,
 )
 from resharp.errors import DataError, OutputError
+from resharp.evaluate.trios import find_trios
 
 
 def save(path, pixels: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from resharp.analysis.failure_photos import Trio
+from resharp.evaluate.trios import Trio
 from resharp.files import atomic_path
 
 CELL_PX = 320

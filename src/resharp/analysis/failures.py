@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from resharp.analysis.failure_photos import Trio, key_of
 from resharp.assessment.measures import measure
 from resharp.assessment.report import assess_input
 from resharp.assessment.tiles import gray
 from resharp.errors import DataError
 from resharp.evaluate.paired import gains
 from resharp.evaluate.score import PSNR_LIMIT_DB, Metric, measured, metrics_with
+from resharp.evaluate.trios import Trio, key_of
 from resharp.images.formats import FORMAT_BY_SUFFIX
 from resharp.metrics.catalogue import METRICS
 

@@ -57,10 +57,10 @@ def failures(
     where = pick_device(device)
 
     from resharp.analysis import failures as found_by
-    from resharp.analysis.failure_photos import find_trios
     from resharp.analysis.failure_sheet import write_failures
     from resharp.analysis.failure_table import caption, failure_rows, failures_table, ranks_of
     from resharp.evaluate.tables import write_csv
+    from resharp.evaluate.trios import find_trios
     from resharp.files import write_text
     from resharp.metrics.lpips import load_lpips
 

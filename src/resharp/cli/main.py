@@ -20,6 +20,7 @@ from resharp.cli.bench import bench
 from resharp.cli.console import accept_any_file_name, complain, report_error, say
 from resharp.cli.data import data
 from resharp.cli.deblur import deblur
+from resharp.cli.evaluate import evaluate
 from resharp.cli.gate import gate
 from resharp.cli.info import info
 from resharp.cli.score import score
@@ -28,7 +29,7 @@ from resharp.cli.train import train
 from resharp.cli.verify import verify
 
 app = typer.Typer(name="resharp", add_completion=False, pretty_exceptions_enable=False)
-for command in (deblur, verify, info, train, adapt, gate, score, ablate):
+for command in (deblur, verify, info, train, adapt, evaluate, gate, score, ablate):
     app.command()(command)
 app.add_typer(analyze)
 app.add_typer(data)
