@@ -57,10 +57,10 @@ def evaluate(
             check_file(folder / (NAME + suffix), overwrite=overwrite)
     methods = _methods(name, restored, peer or [])
 
-    from resharp.evaluate.evaluation import evaluate_folder
-    from resharp.evaluate.evaluation_store import ScoreStore
-    from resharp.evaluate.evaluation_table import image_rows, latex, markdown
-    from resharp.evaluate.published import SETS, published_on
+    from resharp.evaluate.folder_scores import evaluate_folder
+    from resharp.evaluate.folder_table import image_rows, latex, markdown
+    from resharp.evaluate.published_figures import SETS, published_on
+    from resharp.evaluate.score_store import ScoreStore
     from resharp.evaluate.tables import write_csv
     from resharp.evaluate.trios import find_trios
     from resharp.files import write_text

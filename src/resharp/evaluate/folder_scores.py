@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from resharp.errors import DataError
-from resharp.evaluate.evaluation_store import ScoreStore
 from resharp.evaluate.paired import bootstrap_interval
 from resharp.evaluate.score import PSNR_LIMIT_DB
+from resharp.evaluate.score_store import ScoreStore
 from resharp.evaluate.trios import Trio
 from resharp.metrics.kinds import Absent, PairMetric, SetMetric
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from resharp.evaluate.evaluation import Column
-from resharp.evaluate.published import LPIPS_REMARK, MSGD, Published
+from resharp.evaluate.folder_scores import Column
+from resharp.evaluate.published_figures import LPIPS_REMARK, MSGD, Published
 from resharp.metrics.kinds import Absent, PairMetric, SetMetric
 
 Metric = PairMetric | SetMetric | Absent

@@ -13,10 +13,10 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from resharp.errors import DataError
-from resharp.evaluate.evaluation import evaluate_folder
-from resharp.evaluate.evaluation_store import ScoreStore
-from resharp.evaluate.evaluation_table import image_rows, latex, markdown
-from resharp.evaluate.published import ROWS, SETS, published_on
+from resharp.evaluate.folder_scores import evaluate_folder
+from resharp.evaluate.folder_table import image_rows, latex, markdown
+from resharp.evaluate.published_figures import ROWS, SETS, published_on
+from resharp.evaluate.score_store import ScoreStore
 from resharp.evaluate.trios import find_trios
 from resharp.metrics.catalogue import choose_metrics
 from resharp.metrics.kinds import Absent, PairMetric, SetMetric
