@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from resharp.cli.analyze_ablations import ablations
 from resharp.cli.analyze_blur_gap import blur_gap
 from resharp.cli.analyze_cost import cost
 from resharp.cli.analyze_curve import pd_curve
@@ -13,5 +14,5 @@ from resharp.cli.analyze_features import features
 from resharp.cli.analyze_memorisation import memorisation
 
 analyze = typer.Typer(name="analyze", help="Look into a model and its data.", no_args_is_help=True)
-for command in (cost, pd_curve, features, domain_distance, failures, blur_gap, memorisation):
+for command in (ablations, cost, pd_curve, features, domain_distance, failures, blur_gap, memorisation):
     analyze.command()(command)
