@@ -20,7 +20,7 @@ from resharp.cli.bench import bench
 from resharp.cli.console import accept_any_file_name, complain, report_error, say
 from resharp.cli.data import data
 from resharp.cli.deblur import deblur
-from resharp.cli.evaluate import evaluate
+from resharp.cli.evaluate_folders import evaluate
 from resharp.cli.gate import gate
 from resharp.cli.info import info
 from resharp.cli.score import score
