@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resharp.cli.console import complain, describe, note, report_error, say
+from resharp.cli.console import note, say
 from resharp.cli.options import PARTS, DebugOption, DeviceOption, JsonOption, check_part, pick_device
 from resharp.errors import ConfigError, OutputError, ResharpError
 
 if TYPE_CHECKING:
-    from resharp.cli.picture import Result
     from resharp.cli.plan import Failure, Job
     from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
 
 _SPREAD = "--spread shows how samples differ: add --samples 2 or more"
-_MADE_BY = {
-    "predictor": "made by the initial predictor, this model's default; --part diffusion draws samples",
-    "input": "this model passes photos through unchanged: no part of it has been shown to help; see --part",
-}
 
 
 def deblur(
@@ -76,6 +71,8 @@ def deblur(
     model's default does.
     """
     drawing = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
+    from resharp.cli.restore_jobs import failed, restore_all
+
     try:
         _check_options(inputs, spread, part, drawing, quality)
         jobs, failures = _jobs(inputs, output)
@@ -88,15 +85,15 @@ def deblur(
         if as_json:
             say(json.dumps({"results": [], "restored": 0, "failed": 0, "error": str(error)}))
         raise
-    results = [_failed(failure.source, failure.error, debug) for failure in failures]
-    results += _restore_all(pipeline, jobs, settings, place, overwrite, origin, not force, quiet=as_json, debug=debug)
-    failed = sum(result.error is not None for result in results)
+    results = [failed(failure.source, failure.error, debug) for failure in failures]
+    results += restore_all(pipeline, jobs, settings, place, overwrite, origin, not force, quiet=as_json, debug=debug)
+    lost = sum(result.error is not None for result in results)
     if as_json:
-        counts = {"restored": len(results) - failed, "failed": failed, "error": None}
+        counts = {"restored": len(results) - lost, "failed": lost, "error": None}
         say(json.dumps({"results": [asdict(result) for result in results], **counts}, indent=2))
     elif len(results) > 1:
-        note(f"restored {len(results) - failed}, failed {failed}")
-    return 1 if failed else 0
+        note(f"restored {len(results) - lost}, failed {lost}")
+    return 1 if lost else 0
 
 
 def _check_options(
@@ -157,70 +154,3 @@ def _origin(model: str | None) -> Origin:
     from resharp.cli.receipts import origin_of
 
     return origin_of(model)
-
-
-def _restore_all(
-    pipeline: DeblurPipeline | None,
-    jobs: Sequence[Job],
-    settings: dict[str, Any],
-    spread: Path | None,
-    overwrite: bool,
-    origin: Origin | None,
-    guard: bool,
-    *,
-    quiet: bool,
-    debug: bool,
-) -> list[Result]:
-    """Restore one after the other; a failure is told and does not stop the rest."""
-    from resharp.cli.picture import restore_file
-    from resharp.cli.places import check_file
-    from resharp.progress import progress_after_a_second
-
-    results: list[Result] = []
-    told = settings["output"] is not None
-    chosen = any(settings[name] is not None for name in ("quality", "fidelity", "ensemble"))
-    for i, job in enumerate(jobs, start=1):
-        try:
-            check_file(job.target, overwrite=overwrite)
-            # File names stay out of the bar: brackets in them would be read as its markup.
-            with progress_after_a_second(f"deblurring {i} of {len(jobs)}") as on_step:
-                result = restore_file(
-                    pipeline,
-                    job.source,
-                    job.target,
-                    settings,
-                    spread=spread,
-                    origin=origin,
-                    guard=guard,
-                    on_step=on_step,
-                )
-        except Exception as error:
-            results.append(_failed(str(job.source), error, debug))
-            continue
-        results.append(result)
-        if not quiet:
-            size = f"{result.width}x{result.height}, {result.seconds:.1f} s"
-            say(f"{job.source} -> {job.target} ({size})")
-            if result.spread_maximum is not None:
-                say(f"{spread}: spread over {result.samples} samples; white is {result.spread_maximum:.4f} of 1")
-            if result.remark is not None:
-                note(f"{job.source}: {result.remark}")
-        if not told and (
-            (result.part == "input" and result.remark is None) or (result.part == "predictor" and not chosen)
-        ):
-            note(_MADE_BY[result.part])
-        told = True
-    return results
-
-
-def _failed(source: str, error: Exception, debug: bool) -> Result:
-    """Tell the user, and keep it for the summary."""
-    from resharp.cli.picture import Result
-
-    if isinstance(error, ResharpError):
-        report_error(error, debug=debug)
-    else:  # the line does not name the file by itself
-        if debug:
-            report_error(error, debug=True)
-        complain(f"{source}: {describe(error)}")
-    return Result(source, error=describe(error))

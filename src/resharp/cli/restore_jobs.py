@@ -1,0 +1,88 @@
+"""What `resharp deblur` does with its photos: one after the other, each told, a failure not stopping the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resharp.cli.console import complain, describe, note, report_error, say
+from resharp.errors import ResharpError
+
+if TYPE_CHECKING:
+    from resharp.cli.picture import Result
+    from resharp.cli.plan import Job
+    from resharp.pipeline import DeblurPipeline
+    from resharp.receipt import Origin
+
+_MADE_BY = {
+    "predictor": "made by the initial predictor, this model's default; --part diffusion draws samples",
+    "input": "this model passes photos through unchanged: no part of it has been shown to help; see --part",
+}
+
+
+def restore_all(
+    pipeline: DeblurPipeline | None,
+    jobs: Sequence[Job],
+    settings: dict[str, Any],
+    spread: Path | None,
+    overwrite: bool,
+    origin: Origin | None,
+    guard: bool,
+    *,
+    quiet: bool,
+    debug: bool,
+) -> list[Result]:
+    """Restore one after the other; a failure is told and does not stop the rest."""
+    from resharp.cli.picture import restore_file
+    from resharp.cli.places import check_file
+    from resharp.progress import progress_after_a_second
+
+    results: list[Result] = []
+    told = settings["output"] is not None
+    chosen = any(settings[name] is not None for name in ("quality", "fidelity", "ensemble"))
+    for i, job in enumerate(jobs, start=1):
+        try:
+            check_file(job.target, overwrite=overwrite)
+            # File names stay out of the bar: brackets in them would be read as its markup.
+            with progress_after_a_second(f"deblurring {i} of {len(jobs)}") as on_step:
+                result = restore_file(
+                    pipeline,
+                    job.source,
+                    job.target,
+                    settings,
+                    spread=spread,
+                    origin=origin,
+                    guard=guard,
+                    on_step=on_step,
+                )
+        except Exception as error:
+            results.append(failed(str(job.source), error, debug))
+            continue
+        results.append(result)
+        if not quiet:
+            size = f"{result.width}x{result.height}, {result.seconds:.1f} s"
+            say(f"{job.source} -> {job.target} ({size})")
+            if result.spread_maximum is not None:
+                say(f"{spread}: spread over {result.samples} samples; white is {result.spread_maximum:.4f} of 1")
+            if result.remark is not None:
+                note(f"{job.source}: {result.remark}")
+        if not told and (
+            (result.part == "input" and result.remark is None) or (result.part == "predictor" and not chosen)
+        ):
+            note(_MADE_BY[result.part])
+        told = True
+    return results
+
+
+def failed(source: str, error: Exception, debug: bool) -> Result:
+    """Tell the user, and keep it for the summary."""
+    from resharp.cli.picture import Result
+
+    if isinstance(error, ResharpError):
+        report_error(error, debug=debug)
+    else:  # the line does not name the file by itself
+        if debug:
+            report_error(error, debug=True)
+        complain(f"{source}: {describe(error)}")
+    return Result(source, error=describe(error))
