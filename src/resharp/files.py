@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,38 +16,35 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block ends without an error.
 
     The temporary name keeps the suffix, so that writers which choose a format by suffix do the same.
-    On any error, Ctrl-C included, the temporary file is removed and `path` is left as it was.
+    On any error, Ctrl-C included and in the program SIGTERM too, the temporary file is removed and `path` is left
+    as it was.
 
     Raises:
         OutputError: the folder is missing or cannot be written, or the disk is full.
     """
     path = Path(path)
+    # The name is known before the file is made, so that no interruption comes between the making and the removing.
+    temporary = path.parent / f".resharp-{secrets.token_hex(4)}{path.suffix}"
     try:
-        handle, name = tempfile.mkstemp(prefix=".resharp-", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"{path}: cannot write here ({reason}); choose another place") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        _make(temporary, path)
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
-        # mkstemp makes files private to their owner; give the result what any new file would get.
-        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot write it ({error.strerror or error})") from error
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             temporary.unlink()
 
 
-def _umask() -> int:
-    """The process's umask; it can be read only by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _make(temporary: Path, path: Path) -> None:
+    """An empty file with the permissions that any new file gets, and not one that is there already."""
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot write here ({reason}); choose another place") from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -12,8 +12,9 @@ from resharp.errors import ImageError
 from resharp.images.formats import LOSSLESS
 from resharp.images.photo import Photo, PhotoMeta
 from resharp.images.reading import read_photo
-from resharp.images.receipts import KEY, read_receipt, xmp_packet
+from resharp.images.receipts import read_receipt
 from resharp.images.writing import samples_for, write_photo
+from resharp.images.xmp import KEY, xmp_packet
 
 TEXT = '{"a":"<&>\'\\"\\u00e9\\ud83d","b":[1,null]}'
 PLACES = [".png", ".jpg", ".webp", ".tif"]

@@ -59,6 +59,9 @@ def deblur(
     no_receipt: Annotated[
         bool, typer.Option("--no-receipt", help="Do not write into results how they were made; see resharp verify.")
     ] = False,
+    strip_gps: Annotated[
+        bool, typer.Option("--strip-gps", help="Leave out of results where the photo was made.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Restore photos without motion blur too, and hold nothing back.")
     ] = False,
@@ -86,7 +89,9 @@ def deblur(
             say(json.dumps({"results": [], "restored": 0, "failed": 0, "error": str(error)}))
         raise
     results = [failed(failure.source, failure.error, debug) for failure in failures]
-    results += restore_all(pipeline, jobs, settings, place, overwrite, origin, not force, quiet=as_json, debug=debug)
+    results += restore_all(
+        pipeline, jobs, settings, place, overwrite, origin, not force, strip_gps, quiet=as_json, debug=debug
+    )
     lost = sum(result.error is not None for result in results)
     if as_json:
         counts = {"restored": len(results) - lost, "failed": lost, "error": None}

@@ -17,7 +17,7 @@ from resharp.cli.ablate import ablate
 from resharp.cli.adapt import adapt
 from resharp.cli.analyze import analyze
 from resharp.cli.bench import bench
-from resharp.cli.console import accept_any_file_name, complain, report_error, say
+from resharp.cli.console import accept_any_file_name, complain, report_error, say, terminate_as_interrupt
 from resharp.cli.data import data
 from resharp.cli.deblur import deblur
 from resharp.cli.evaluate_folders import evaluate
@@ -71,7 +71,8 @@ def run(argv: list[str] | None = None) -> int:
     accept_any_file_name()
     debug = "--debug" in (sys.argv[1:] if argv is None else argv)
     try:
-        code = app(args=argv, prog_name="resharp", standalone_mode=False)
+        with terminate_as_interrupt():
+            code = app(args=argv, prog_name="resharp", standalone_mode=False)
         sys.stdout.flush()
     except _UsageError as error:
         place = f"; see {error.ctx.command_path} --help" if error.ctx else ""

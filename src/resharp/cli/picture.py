@@ -20,13 +20,16 @@ from resharp.cli.receipts import make_receipt
 from resharp.errors import ImageError
 from resharp.files import atomic_path
 from resharp.images.formats import FORMAT_BY_SUFFIX
+from resharp.images.gps import jpeg_without_gps, without_gps
 from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor, tensor_to_pixels
-from resharp.images.writing import write_photo
+from resharp.images.writing import check_writable, write_photo
 from resharp.pipeline import DeblurPipeline, Restored
 from resharp.receipt import Origin, Receipt
 
+# IPTC's words: the predictor corrects what is there, the diffusion draws part of what is seen.
+_SOURCE_TYPES = {"predictor": "algorithmicallyEnhanced", "diffusion": "compositeWithTrainedAlgorithmicMedia"}
 NO_BLUR = "no motion blur found, so the photo is passed through unchanged; --force restores it all the same"
 
 
@@ -52,6 +55,7 @@ class Result:
     assessment: dict[str, Any] | None = None
     trust: dict[str, Any] | None = None
     remark: str | None = None
+    dropped: tuple[str, ...] = ()  # what the photo's file has beside the picture and the result has not
     error: str | None = None
 
 
@@ -64,6 +68,7 @@ def restore_file(
     spread: Path | None = None,
     origin: Origin | None = None,
     guard: bool = False,
+    strip_gps: bool = False,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Read, restore, write.
@@ -73,6 +78,7 @@ def restore_file(
         spread: also write the per-pixel spread here.
         origin: the pipeline's model, for the receipt in the result; None leaves the receipt out.
         guard: hold the result to what the photo supports; see `resharp.assessment.guard`.
+        strip_gps: leave out where the photo was made.
 
     Raises:
         ImageError: the photo cannot be read or is too large for the memory.
@@ -80,6 +86,8 @@ def restore_file(
     """
     started = time.perf_counter()
     photo = read_photo(source)
+    check_writable(photo, target)
+    photo = without_gps(photo) if strip_gps else photo
     height, width = photo.pixels.shape[:2]
     try:
         restored, safe, remark = _restore(pipeline, photo, settings, guard, on_step)
@@ -92,13 +100,14 @@ def restore_file(
             receipts.append(make_receipt(origin, pipeline, restored, source, samples, seed=seed, guard=held))
             return receipts[0].to_text()
 
-        _write(photo, restored, source, target, None if origin is None else receipt_for)
+        copied = _write(photo, restored, source, target, None if origin is None else receipt_for, strip_gps)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         raise ImageError(f"{source}: not enough memory for {width}x{height}; give a smaller picture") from error
     result = Result(str(source), str(target), width=width, height=height, part=restored.output)
     result.receipt = receipts[0] if receipts else None
+    result.dropped = () if copied and not strip_gps else photo.meta.dropped
     result.assessment, result.trust, result.remark = safe.assessment_json(), safe.trust_json(), remark
     used = restored.settings
     if restored.output == "predictor" or used.ensemble > 1:
@@ -141,14 +150,24 @@ def _write(
     source: Path,
     target: Path,
     receipt_for: Callable[[np.ndarray], str] | None,
-) -> None:
+    strip_gps: bool,
+) -> bool:
+    """Whether the photo's file was copied."""
     make_folder(target.parent)
-    if restored.output == "input" and FORMAT_BY_SUFFIX.get(target.suffix.lower()) == photo.meta.format:
-        # Passing a JPEG through unchanged means the file, not a second compression of it.
+    same = restored.output == "input" and FORMAT_BY_SUFFIX.get(target.suffix.lower()) == photo.meta.format
+    # Passing a JPEG through unchanged means the file, not a second compression of it.
+    if same and not strip_gps:
         with atomic_path(target) as temporary:
             shutil.copyfile(source, temporary)
-        return
-    write_photo(photo.with_pixels(tensor_to_pixels(restored.image)), target, receipt_for=receipt_for)
+        return True
+    data = jpeg_without_gps(source.read_bytes()) if same and photo.meta.format == "JPEG" else None
+    if data is not None:
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(data)
+        return True
+    made = photo.with_pixels(tensor_to_pixels(restored.image))
+    write_photo(made, target, receipt_for=receipt_for, source_type=_SOURCE_TYPES.get(restored.output))
+    return False
 
 
 def write_spread(spread: Tensor, path: Path) -> float:

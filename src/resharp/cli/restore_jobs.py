@@ -29,6 +29,7 @@ def restore_all(
     overwrite: bool,
     origin: Origin | None,
     guard: bool,
+    strip_gps: bool = False,
     *,
     quiet: bool,
     debug: bool,
@@ -54,6 +55,7 @@ def restore_all(
                     spread=spread,
                     origin=origin,
                     guard=guard,
+                    strip_gps=strip_gps,
                     on_step=on_step,
                 )
         except Exception as error:
@@ -65,6 +67,8 @@ def restore_all(
             say(f"{job.source} -> {job.target} ({size})")
             if result.spread_maximum is not None:
                 say(f"{spread}: spread over {result.samples} samples; white is {result.spread_maximum:.4f} of 1")
+            if result.dropped:
+                note(f"{job.source}: left out of the result: {', '.join(result.dropped)}")
             if result.remark is not None:
                 note(f"{job.source}: {result.remark}")
         if not told and (

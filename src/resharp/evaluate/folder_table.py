@@ -34,6 +34,7 @@ def markdown(
     results: Mapping[str, Sequence[Column]],
     images: int,
     published: Sequence[Published] = (),
+    remarks: Sequence[str] = (),
 ) -> str:
     """A table of methods by metrics, published rows beneath with their source, and the notes."""
     head = ["method", *(_title(metric) for metric in metrics), *(["source"] if published else [])]
@@ -41,7 +42,7 @@ def markdown(
     rows = [[*row, "measured here"] if published else row for row in rows]
     rows += [[row.method, *_figures(metrics, row), row.source] for row in published]
     lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
-    found = [*notes(metrics, results, images), *_remarks(published)]
+    found = [*notes(metrics, results, images), *_remarks(published), *(f"{each}." for each in remarks)]
     return "\n".join([*lines, "", *(f"- {line}" for line in found)]) + "\n"
 
 
@@ -50,9 +51,10 @@ def latex(
     results: Mapping[str, Sequence[Column]],
     images: int,
     published: Sequence[Published] = (),
+    remarks: Sequence[str] = (),
 ) -> str:
     """The same as a tabular for the package booktabs; the notes are comments."""
-    found = [*notes(metrics, results, images), *_remarks(published)]
+    found = [*notes(metrics, results, images), *_remarks(published), *(f"{each}." for each in remarks)]
     lines = [f"% {line}" for line in found]
     lines += [rf"\begin{{tabular}}{{l{'c' * len(metrics)}}}", r"\toprule"]
     lines += [_line(["Method", *(_title(metric, r"$\uparrow$", r"$\downarrow$") for metric in metrics)], r"\midrule")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from resharp.images.photo import PhotoMeta
-from resharp.images.receipts import KEY
+from resharp.images.png_text import png_chunks
 
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG colour type
 _SUB = 1  # the filter that stores each byte as the difference from the pixel to its left
@@ -36,8 +36,8 @@ def write_deep_png(path: Path, values: np.ndarray, meta: PhotoMeta) -> None:
             chunk(b"pHYs", struct.pack(">IIB", across, down, 1))  # 1: per metre
         if meta.exif is not None:
             chunk(b"eXIf", meta.exif)
-        if meta.receipt is not None:
-            chunk(b"tEXt", KEY.encode() + b"\0" + meta.receipt.encode("ascii"))
+        for name, data, *_ in png_chunks(meta).chunks:
+            chunk(name, data)
         for data in _compressed(values):
             chunk(b"IDAT", data)
         chunk(b"IEND", b"")

@@ -11,6 +11,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 _PREFIX = b"Exif\x00\x00"
 _SHORT = 3  # the TIFF code for an unsigned 16-bit value
 
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+
 _SUB_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 # In a TIFF file, EXIF shares a directory with the layout of the pixels. Only these tags travel,
 # and the two sub-directories.
@@ -70,6 +72,45 @@ def mark_upright(block: bytes) -> bytes | None:
     except struct.error:
         return None
     return bytes(upright)
+
+
+def without_gps(block: bytes | None) -> bytes | None:
+    """The block without its GPS directory, whose bytes become zeros; all others stay where they are.
+
+    None for a block that cannot be followed: what cannot be read cannot be shown to be free of a place. Maker notes,
+    whose layout is the maker's secret, are kept, and a few cameras repeat the place in them.
+    """
+    if block is None:
+        return None
+    clean = bytearray(block)
+    try:
+        order = {b"II\x2a\x00": "<", b"MM\x00\x2a": ">"}[block[:4]]
+        (start,) = struct.unpack_from(order + "I", clean, 4)
+        (count,) = struct.unpack_from(order + "H", clean, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            if struct.unpack_from(order + "H", clean, entry)[0] == ExifTags.IFD.GPSInfo:
+                _erase_directory(clean, order, struct.unpack_from(order + "I", clean, entry + 8)[0])
+                # Directories are sorted by tag; the entries behind move up, and the last place is left over.
+                end = start + 2 + 12 * count
+                clean[entry:end] = clean[entry + 12 : end + 4] + bytes(8)
+                struct.pack_into(order + "H", clean, start, count - 1)
+                break
+    except (KeyError, struct.error):
+        return None
+    return bytes(clean)
+
+
+def _erase_directory(block: bytearray, order: str, start: int) -> None:
+    """Zero a directory and the values its entries point to."""
+    (count,) = struct.unpack_from(order + "H", block, start)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        _, kind, number, place = struct.unpack_from(order + "HHII", block, entry)
+        size = number * _TYPE_BYTES.get(kind, 1)
+        if size > 4:
+            if place + size > len(block):
+                raise struct.error("a value outside the block")
+            block[place : place + size] = bytes(size)
+    block[start : start + 2 + 12 * count + 4] = bytes(min(2 + 12 * count + 4, len(block) - start))
 
 
 def tiff_tags(block: bytes | None) -> dict[int, Any]:

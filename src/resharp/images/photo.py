@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from resharp.images.xmp import SourceType
+
 Kind = Literal["gray", "rgb", "rgba", "palette", "cmyk"]
 
 
@@ -24,8 +26,14 @@ class PhotoMeta:
     icc: bytes | None = None  # ICC profile; None means sRGB by convention
     exif: bytes | None = None  # EXIF block from its byte-order mark (II or MM) on, without "Exif\0\0"
     dpi: tuple[float, float] | None = None  # horizontal and vertical dots per inch
+    xmp: bytes | None = None  # an XMP packet without what is true of the old file alone; see images/xmp.py
+    iptc: bytes | None = None  # IPTC captions and credits of JPEG and TIFF, as stored
+    texts: tuple[tuple[str, str], ...] = ()  # keywords and texts of a PNG, the comment of a JPEG
+    dropped: tuple[str, ...] = ()  # what the file has besides, in words, that no result will have
     # How the pixels were made, for the file. Reading leaves it None: it would not be true of other pixels.
     receipt: str | None = None
+    # How much a model had to do with the pixels, in IPTC's words. As with the receipt, reading leaves it None.
+    source_type: SourceType | None = None
 
 
 @dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not an answer

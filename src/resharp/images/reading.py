@@ -16,28 +16,29 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from resharp.errors import ImageError
 from resharp.images.decoding import decode, turn_upright
 from resharp.images.exif import exif_of, orientation_of
-from resharp.images.formats import (
-    FOREIGN_SIGNATURES,
-    FORMAT_BY_SUFFIX,
-    RAW_SUFFIXES,
-    READABLE_FORMATS,
-    RESULT_MARK,
-)
+from resharp.images.extras import extras_of
+from resharp.images.formats import FOREIGN_SIGNATURES, FORMAT_BY_SUFFIX, READABLE_FORMATS, RESULT_MARK
+from resharp.images.modern import modern_format, remedy
 from resharp.images.photo import Photo, PhotoMeta
+from resharp.images.png_text import texts_of
+from resharp.images.raw import ADVICE, is_raw
+from resharp.images.xmp import lasting
 
 MAX_PIXELS = 200_000_000
 
-_CAN_READ = "resharp reads JPEG, PNG, WebP, TIFF and BMP"
+_CAN_READ = "resharp reads JPEG, PNG, WebP, TIFF, BMP, HEIC and AVIF"
+_IPTC_RESOURCE, _IPTC_TAG = 0x0404, 33723  # among Photoshop's resources in JPEG, among the tags of TIFF
 _pillow_lock = threading.RLock()
 
 
 def read_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read one photo, turned upright by its EXIF orientation.
 
-    JPEG (also the kind phones write with a second picture inside), PNG, WebP, TIFF and BMP; gray, RGB,
-    palette, CMYK, with or without alpha; 8 bits, or 16 in gray, RGB and RGBA. CMYK and Lab become sRGB.
-    Broken ICC or EXIF blocks are dropped. 16-bit gray with alpha, CMYK, Lab and premultiplied RGBA are
-    read at 8 bits. A file of more than `max_pixels` pixels is refused before it is decoded.
+    JPEG (also the kind phones write with a second picture inside), PNG, WebP, TIFF and BMP, HEIC where pillow-heif
+    is installed and AVIF where Pillow has it; gray, RGB, palette, CMYK, with or without alpha; 8 bits, or 16 in
+    gray, RGB and RGBA. CMYK and Lab become sRGB. Broken ICC, EXIF or XMP blocks are dropped. 16-bit CMYK, Lab and
+    premultiplied RGBA, and HEIC and AVIF of more bits, are read at 8 bits. A file of more than `max_pixels` pixels
+    is refused before it is decoded.
 
     Raises:
         ImageError: missing, not a photo, of a kind that cannot be read, too large, damaged, or cut short.
@@ -101,9 +102,10 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _read_opened(image: Image.Image, path: Path) -> Photo:
-    # MPO is a JPEG followed by a preview or a second view: its first picture is the photo.
-    if getattr(image, "is_animated", False) and image.format != "MPO":
+    # MPO is a JPEG followed by a preview or a second view: its first picture is the photo. HEIF names its main one.
+    if getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF"):
         raise ImageError(f"{path}: holds several pictures; save the one to restore as its own file")
+    dropped = extras_of(image, path)
     values, kind, icc = decode(image, path)
     values = turn_upright(values, orientation_of(image))
     bit_depth = 16 if values.dtype == np.uint16 else 8
@@ -117,6 +119,10 @@ def _read_opened(image: Image.Image, path: Path) -> Photo:
         icc=icc,
         exif=exif_of(image),
         dpi=_dpi_of(image),
+        xmp=lasting(image.info.get("xmp")),
+        iptc=_iptc_of(image),
+        texts=texts_of(image),
+        dropped=dropped,
     )
     return Photo(np.ascontiguousarray(colours), alpha, meta)
 
@@ -129,6 +135,17 @@ def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
         return None
     sensible = all(math.isfinite(value) and 1 <= value <= 65535 for value in (across, down))
     return (across, down) if sensible else None
+
+
+def _iptc_of(image: Image.Image) -> bytes | None:
+    """Captions and credits in the form older than XMP, which newsrooms still use; None where there are none."""
+    if image.format == "TIFF":
+        stored = image.tag_v2.get(_IPTC_TAG)  # type: ignore[attr-defined]
+    else:
+        resources = image.info.get("photoshop")
+        stored = resources.get(_IPTC_RESOURCE) if isinstance(resources, dict) else None
+    # Each record begins with this byte; TIFF files with the bytes in the wrong order are known.
+    return stored if isinstance(stored, bytes) and stored.startswith(b"\x1c") else None
 
 
 @contextmanager
@@ -163,13 +180,20 @@ def _check_file(path: Path) -> None:
         raise ImageError(f"{path}: is not an ordinary file; name a photo")
     if empty:
         raise ImageError(f"{path}: is empty (0 bytes); get a fresh copy")
-    if path.suffix.lower() in RAW_SUFFIXES:
-        raise ImageError(f"{path}: camera raw files cannot be read; export it as PNG or JPEG")
+    try:
+        raw = is_raw(path)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if raw:
+        raise ImageError(f"{path}: {ADVICE}")
 
 
 def _why_unreadable(path: Path) -> str:
     with path.open("rb") as file:
-        start = file.read(16)
+        start = file.read(64)
+    modern = modern_format(start)
+    if modern is not None and modern not in READABLE_FORMATS:
+        return f"{path}: {remedy(modern)}"
     for offset, signature, name in FOREIGN_SIGNATURES:
         if start[offset : offset + len(signature)] == signature:
             return f"{path}: is {name} file, which cannot be read; export it as PNG or JPEG"

@@ -1,6 +1,6 @@
 """A text about how a picture was made, inside its file: where each format has a place for it.
 
-PNG has text chunks. JPEG, WebP and TIFF get an XMP packet with one property of a name space of its own: programs
+PNG has text chunks. The others get an XMP packet with one property of a name space of its own: programs
 that edit metadata keep what they do not know in XMP, and EXIF, where the user's own tags and the camera's notes
 with their fixed offsets are, is not touched. BMP has no place.
 """
@@ -11,30 +11,17 @@ import html
 import os
 import re
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from PIL import Image
 
 from resharp.errors import ImageError
 from resharp.images.formats import READABLE_FORMATS
 from resharp.images.reading import MAX_PIXELS, read_photo, strict_pillow
+from resharp.images.xmp import KEY
 
-KEY = "resharp:receipt"
 TIFF_XMP = 700
-_NAMESPACE = "urn:resharp:"
 # Programs that rewrite a packet may turn an element into an attribute; both are XMP for the same thing.
 _PROPERTY = re.compile(r"""resharp:receipt\s*(?:=\s*(?:"([^"]*)"|'([^']*)')|>([^<]*)<)""")
-
-
-def xmp_packet(text: str) -> bytes:
-    """An XMP packet that holds `text`, which must be ASCII without control characters, and nothing else."""
-    packet = (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description rdf:about="" xmlns:resharp="{_NAMESPACE}"><{KEY}>{escape(text)}</{KEY}></rdf:Description>'
-        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    )
-    return packet.encode("utf-8")
 
 
 def read_receipt(path: str | os.PathLike[str]) -> str | None:

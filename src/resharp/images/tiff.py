@@ -10,14 +10,15 @@ from PIL import TiffImagePlugin as Tiff
 
 from resharp.images.exif import tiff_tags
 from resharp.images.photo import PhotoMeta
-from resharp.images.receipts import TIFF_XMP, xmp_packet
+from resharp.images.receipts import TIFF_XMP
+from resharp.images.xmp import xmp_packet
 
 _DEFLATE = 8
 _PREDICTOR = 317
 _DIFFERENCES = 2  # each sample is stored as the difference from the pixel to its left
 _STRIP_BYTES = 1 << 18
 _PER_INCH = 2
-_ICC = 34675
+_ICC, _IPTC = 34675, 33723
 _BYTE = 1
 _LONG = 4
 _UNDEFINED = 7
@@ -53,9 +54,13 @@ def write_tiff(path: Path, values: np.ndarray, meta: PhotoMeta) -> None:
     if meta.icc is not None:
         directory.tagtype[_ICC] = _UNDEFINED
         directory[_ICC] = meta.icc
-    if meta.receipt is not None:
+    packet = xmp_packet(meta.receipt, meta.xmp, meta.source_type)
+    if packet is not None:
         directory.tagtype[TIFF_XMP] = _BYTE
-        directory[TIFF_XMP] = xmp_packet(meta.receipt)
+        directory[TIFF_XMP] = packet
+    if meta.iptc is not None:
+        directory.tagtype[_IPTC] = _UNDEFINED
+        directory[_IPTC] = meta.iptc
     directory[Tiff.ROWSPERSTRIP] = rows
     directory.tagtype[Tiff.STRIPOFFSETS] = directory.tagtype[Tiff.STRIPBYTECOUNTS] = _LONG
     directory[Tiff.STRIPBYTECOUNTS] = tuple(sizes)

@@ -8,27 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from resharp.errors import ImageError
 from resharp.files import atomic_path
 from resharp.images.colour import profile_space
 from resharp.images.deep_png import write_deep_png
+from resharp.images.encoding import encode
 from resharp.images.formats import (
     FORMAT_BY_SUFFIX,
     HOLDS_16_BITS,
     HOLDS_ALPHA,
+    HOLDS_GRAY,
     HOLDS_RECEIPT,
     LONGEST_SIDE_PX,
+    READABLE_FORMATS,
     RESULT_MARK,
 )
+from resharp.images.modern import remedy
 from resharp.images.photo import Photo, PhotoMeta
-from resharp.images.receipts import KEY, xmp_packet
 from resharp.images.tiff import write_tiff
-
-_EXIF_PREFIX = b"Exif\x00\x00"
-_JPEG_SEGMENT_BYTES = 65533  # the most that one JPEG segment holds
+from resharp.images.xmp import SourceType
 
 
 def write_photo(
@@ -37,35 +36,34 @@ def write_photo(
     *,
     quality: int = 95,
     receipt_for: Callable[[np.ndarray], str] | None = None,
+    source_type: SourceType | None = None,
 ) -> None:
     """Write `photo` in the format that `path`'s suffix names; an error leaves no file and harms none.
 
-    Gray stays gray (WebP has no gray: it gets three channels), and 16-bit photos stay 16-bit in PNG and
-    TIFF and are rounded to 8 in the others. ICC profile, EXIF and dpi are kept where the format holds
-    them: BMP has dpi alone, WebP no dpi of its own, and a JPEG no EXIF block above 64 KB.
+    Gray stays gray (WebP and AVIF have no gray: they get three channels), and 16-bit photos stay 16-bit in PNG and
+    TIFF and are rounded to 8 in the others. ICC profile, EXIF, XMP, IPTC, texts and dpi are kept where the format
+    holds them; docs/files.md has the table.
 
     Args:
-        quality: 1 to 100, for JPEG and WebP; 100 is lossless in WebP. JPEG keeps full colour resolution.
+        quality: 1 to 100, for JPEG, WebP, HEIC and AVIF; 100 is lossless in WebP. JPEG, HEIC and AVIF keep full
+            colour resolution.
         receipt_for: given the samples to be encoded, as of `samples_for`, it returns a text of printable ASCII to be
             stored in the file; see `read_receipt`. Not called for BMP, which has no place for it.
+        source_type: what the file's XMP says of how the picture came about, in the words of IPTC's vocabulary
+            http://cv.iptc.org/newscodes/digitalsourcetype; None leaves what the photo's own XMP says.
 
     Raises:
-        ImageError: the suffix is unknown, the format cannot hold the photo (transparency in JPEG and
-            BMP, a side above 65500 pixels in JPEG or 16383 in WebP), or pixels are not finite.
+        ImageError: as `check_writable`, or pixels are not finite, or the encoder refuses.
         OutputError: the folder is missing or cannot be written, or the disk is full.
     """
     path = Path(path)
+    check_writable(photo, path)
     format = _format_for(path)
-    alpha = _alpha_to_write(photo, path, format)
-    height, width = photo.pixels.shape[:2]
-    longest = LONGEST_SIDE_PX.get(format)
-    if longest is not None and max(height, width) > longest:
-        raise ImageError(f"{path}: {format} ends at {longest} pixels a side; choose PNG or TIFF")
     if not np.isfinite(photo.pixels).all():
         raise ImageError(f"{path}: the result has pixels that are not numbers; try another device or dtype")
 
-    values = samples_for(replace(photo, alpha=alpha), format)
-    meta = _meta_to_write(photo.meta, gray=values.shape[2] <= 2)
+    values = samples_for(replace(photo, alpha=_alpha_to_write(photo, path, format)), format)
+    meta = _meta_to_write(replace(photo.meta, source_type=source_type), gray=values.shape[2] <= 2)
     if receipt_for is not None and format in HOLDS_RECEIPT:
         meta = replace(meta, receipt=receipt_for(values))
 
@@ -75,8 +73,24 @@ def write_photo(
         elif values.dtype == np.uint16:
             write_deep_png(temporary, values, meta)
         else:
-            image = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
-            image.save(temporary, format=format, **_options(format, meta, quality))
+            encode(temporary, values, meta, format, quality, path)
+
+
+def check_writable(photo: Photo, path: str | os.PathLike[str]) -> None:
+    """Refuse what `write_photo` would refuse, before the work; it depends on name, size and transparency alone.
+
+    Raises:
+        ImageError: the suffix is unknown or its format has no encoder here, or the format cannot hold the photo
+            (transparency in JPEG and BMP, a side above 65500 pixels in JPEG, 16383 in WebP, 16384 in HEIC).
+    """
+    path = Path(path)
+    format = _format_for(path)
+    if format not in READABLE_FORMATS:
+        raise ImageError(f"{path}: cannot be written: {remedy(format)}")
+    _alpha_to_write(photo, path, format)
+    longest = LONGEST_SIDE_PX.get(format)
+    if longest is not None and max(photo.pixels.shape[:2]) > longest:
+        raise ImageError(f"{path}: {format} ends at {longest} pixels a side; choose PNG or TIFF")
 
 
 def samples_for(photo: Photo, format: str) -> np.ndarray:
@@ -86,7 +100,7 @@ def samples_for(photo: Photo, format: str) -> np.ndarray:
     the samples it was written from.
     """
     channels = [photo.pixels]
-    if photo.meta.kind == "gray" and format != "WEBP":
+    if photo.meta.kind == "gray" and format in HOLDS_GRAY:
         # A network's three channels are three estimates of one gray: their mean is the best of them.
         channels = [photo.pixels.mean(axis=2, keepdims=True)]
     if photo.alpha is not None:
@@ -123,7 +137,7 @@ def _format_for(path: Path) -> str:
     format = FORMAT_BY_SUFFIX.get(path.suffix.lower())
     if format is None:
         ending = path.suffix or "no suffix"
-        raise ImageError(f"{path}: cannot write {ending}; choose .png, .jpg, .webp, .tif or .bmp")
+        raise ImageError(f"{path}: cannot write {ending}; choose .png, .jpg, .webp, .tif, .bmp, .heic or .avif")
     return format
 
 
@@ -144,27 +158,3 @@ def _meta_to_write(meta: PhotoMeta, *, gray: bool) -> PhotoMeta:
     """Without a profile that describes other channels than those written, as a gray one in RGB does."""
     fits = profile_space(meta.icc) == ("GRAY" if gray else "RGB")
     return meta if fits else replace(meta, icc=None)
-
-
-def _options(format: str, meta: PhotoMeta, quality: int) -> dict[str, object]:
-    """Pillow's options for 8-bit PNG, JPEG, WebP and BMP."""
-    options: dict[str, object] = {}
-    if meta.icc is not None and format != "BMP":
-        options["icc_profile"] = meta.icc
-    if meta.dpi is not None:
-        options["dpi"] = meta.dpi
-    if meta.exif is not None and format in ("PNG", "WEBP"):
-        options["exif"] = meta.exif
-    if meta.receipt is not None and format == "PNG":
-        options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_text(KEY, meta.receipt)
-    elif meta.receipt is not None and format != "BMP":
-        options["xmp"] = xmp_packet(meta.receipt)
-    if format == "JPEG":
-        options |= {"quality": quality, "subsampling": "4:4:4"}
-        if meta.exif is not None and len(_EXIF_PREFIX + meta.exif) <= _JPEG_SEGMENT_BYTES:
-            options["exif"] = _EXIF_PREFIX + meta.exif
-    if format == "WEBP":
-        # exact: keep the colour of transparent pixels.
-        options |= {"quality": quality, "lossless": quality >= 100, "exact": True}
-    return options
