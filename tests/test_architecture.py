@@ -21,6 +21,7 @@ ALLOWED = {
     "files": {"errors"},
     "settings": {"errors"},
     "progress": set(),
+    "tiling": set(),
     "hub": {"errors"},
     "models": {"errors"},
     "diffusion": {"errors"},
