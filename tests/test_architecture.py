@@ -36,6 +36,8 @@ ALLOWED = {
     "receipt": {"errors", "settings"},
     "assessment": set(),
     "pipeline": {"errors", "hub", "inputs", "progress", "restoration", "serialization", "models", "diffusion"},
+    "provenance": {"diffusion", "hub", "pipeline", "receipt", "serialization"},
+    "picture": {"errors", "files", "images", "receipt", "assessment", "pipeline", "provenance"},
     "train": {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("restoration", "serialization"),

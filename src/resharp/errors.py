@@ -27,3 +27,12 @@ class TrainingError(ResharpError):
 
 class OutputError(ResharpError):
     """A place that cannot be written to."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is one of the ways in which numpy and torch say that memory has run out."""
+    if isinstance(error, MemoryError):
+        return True
+    # torch has one type for GPUs and none for the CPU; its words tell, without importing it.
+    signs = ("not enough memory", "DefaultCPUAllocator", "out of memory")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)

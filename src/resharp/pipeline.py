@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,25 +16,19 @@ from resharp.hub import locate_model
 from resharp.inputs import to_tensor
 from resharp.models.icdpm import ICDPM
 from resharp.progress import progress_after_a_second
-from resharp.restoration import Conditions, Moments, OnStep, condition, diffused, predicted, self_ensemble
+from resharp.restoration import (
+    Conditions,
+    Moments,
+    OnPreview,
+    OnSample,
+    OnStep,
+    Restored,
+    condition,
+    diffused,
+    predicted,
+    self_ensemble,
+)
 from resharp.serialization import Defaults, load_model, save_model
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What came out, and how it was made.
-
-    image: (B, 3, H, W) float32 in [0, 1]; the mean when there are several samples.
-    spread: (B, 1, H, W), the samples' standard deviation averaged over the colours; None with fewer than two.
-    output: "input", "predictor" or "diffusion": which part of the model made the image; "diffusion" also where
-        a fidelity mixed it with the predictor.
-    settings: those that counted.
-    """
-
-    image: Tensor
-    spread: Tensor | None
-    output: str
-    settings: Preset
 
 
 class DeblurPipeline:
@@ -166,6 +159,8 @@ class DeblurPipeline:
         quality: str | None = None,
         seed: int = 0,
         on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
+        on_sample: OnSample | None = None,
         **asked: Any,
     ) -> Restored:
         """As `__call__`, on a tensor (B, 3, H, W) in [0, 1] of any device; the result is on the CPU.
@@ -173,6 +168,9 @@ class DeblurPipeline:
         asked: see `choose`.
         on_step: called with (network calls done, network calls in all); a mix of an ensemble and the diffusion
             counts the one, then the other.
+        on_preview: called with the picture as far as it is known, (B, 3, H, W) in [0, 1]: x0_hat after each step
+            of the diffusion, the mean so far after each orientation of an ensemble.
+        on_sample: called with the number of each sample, from 0, and the sample, (B, 3, H, W) in [0, 1].
         """
         # All settings are checked before any work is done.
         settings = self.choose(quality, **asked)
@@ -181,30 +179,40 @@ class DeblurPipeline:
         blurry = blurry.to(self.device, torch.float32)
         g = None
         if settings.output == "predictor" or settings.ensemble > 1:
-            g = self_ensemble(self.model, blurry, settings.ensemble, on_step).cpu()
+            g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview).cpu()
         if settings.output == "predictor":
             return Restored(g, None, "predictor", settings)
         conditions = condition(self.model, blurry)
         moments = Moments()
         for i in range(settings.samples):
-            moments.add(self.draw(conditions, settings, seed, i, on_step))
+            drawn = self.draw(conditions, settings, seed, i, on_step, on_preview)
+            moments.add(drawn)
+            if on_sample is not None:
+                on_sample(i, drawn)
         if settings.fidelity is not None and g is None and conditions.g is not None:
             g = predicted(conditions).cpu()
         return Restored(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
 
     @torch.inference_mode()
     def draw(
-        self, conditions: Conditions, settings: Preset, seed: int, index: int = 0, on_step: OnStep | None = None
+        self,
+        conditions: Conditions,
+        settings: Preset,
+        seed: int,
+        index: int = 0,
+        on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
     ) -> Tensor:
         """Sample number `index` of a seed, (B, 3, H, W) in [0, 1] on the CPU.
 
         on_step: called with (steps done with those of the samples before, steps of all `settings.samples`).
+        on_preview: see `restore`.
         """
         grid = self._grid(settings)
         generator = sample_generator(seed, index)
         step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))
         noise = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
-        return diffused(self.model, conditions, grid, settings.sampler, generator, step, noise).cpu()
+        return diffused(self.model, conditions, grid, settings.sampler, generator, step, noise, on_preview).cpu()
 
     def _grid(self, settings: Preset) -> Tensor:
         return self.schedule.grid(

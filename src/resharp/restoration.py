@@ -8,13 +8,33 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resharp.diffusion.presets import Preset
 from resharp.diffusion.process import to_x0
 from resharp.diffusion.samplers import Denoise, sample
 from resharp.models.icdpm import ICDPM
 
 OnStep = Callable[[int, int], None]
+OnPreview = Callable[[Tensor], None]
+OnSample = Callable[[int, Tensor], None]
 # Quarter turns, and whether a mirror image follows: identity and mirror, half turns of both, quarter turns of both.
 _ORIENTATIONS = ((0, False), (0, True), (2, False), (2, True), (1, False), (1, True), (3, False), (3, True))
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came out, and how it was made.
+
+    image: (B, 3, H, W) float32 in [0, 1]; the mean when there are several samples.
+    spread: (B, 1, H, W), the samples' standard deviation averaged over the colours; None with fewer than two.
+    output: "input", "predictor" or "diffusion": which part of the model made the image; "diffusion" also where
+        a fidelity mixed it with the predictor.
+    settings: those that counted.
+    """
+
+    image: Tensor
+    spread: Tensor | None
+    output: str
+    settings: Preset
 
 
 @dataclass(frozen=True)
@@ -77,7 +97,9 @@ def turned_back(image: Tensor, orientation: int) -> Tensor:
     return (image.flip(-1) if mirrored else image).rot90(-turns, (-2, -1))
 
 
-def self_ensemble(model: ICDPM, blurry: Tensor, count: int, on_step: OnStep | None = None) -> Tensor:
+def self_ensemble(
+    model: ICDPM, blurry: Tensor, count: int, on_step: OnStep | None = None, on_preview: OnPreview | None = None
+) -> Tensor:
     """The mean of g over `count` orientations of the picture, one after the other, (B, 3, H, W) in [0, 1].
 
     As the orientations form a group, the mean turns with the picture, whatever the network does.
@@ -86,6 +108,7 @@ def self_ensemble(model: ICDPM, blurry: Tensor, count: int, on_step: OnStep | No
         blurry: (B, 3, H, W) in [0, 1].
         count: 1, 2 (the picture and its mirror image), 4 (flips of both axes) or 8 (quarter turns too).
         on_step: called with (orientations done, count).
+        on_preview: called with the mean so far.
     """
     total = torch.zeros(())
     for orientation in range(count):
@@ -95,6 +118,8 @@ def self_ensemble(model: ICDPM, blurry: Tensor, count: int, on_step: OnStep | No
         total = restored if orientation == 0 else total + restored
         if on_step is not None:
             on_step(orientation + 1, count)
+        if on_preview is not None:
+            on_preview(total / (orientation + 1))
     return total / count
 
 
@@ -145,18 +170,30 @@ def diffused(
     generator: torch.Generator,
     on_step: OnStep | None = None,
     noise: float = 1.0,
+    on_preview: OnPreview | None = None,
 ) -> Tensor:
     """One sample of the diffusion model, (B, 3, H, W) in [0, 1].
 
     noise: deviation of what sampling starts from; sqrt(1 - alpha_bar) for a grid that starts below full noise,
         where 1 would be too much. It takes what is diffused to be around 0, as a residual is.
+    on_preview: called at each step with x0_hat as a picture, (B, 3, H, W) in [0, 1].
 
     x0 is clamped at every step so that the image stays in [-1, 1]; a residual is clamped through its image.
     """
     y, g = conditions.y, conditions.g
     x_T = torch.randn(y.shape, generator=generator, device=generator.device).to(y) * noise  # noqa: N806
-    x0 = sample(clamped_x0(model, conditions), x_T, alpha_bars, sampler, generator, on_step)
-    return to_unit(conditions.cropped(x0 if g is None else g + x0 / model.config.residual_scale))
+    denoise = clamped_x0(model, conditions)
+
+    def picture(x0: Tensor) -> Tensor:
+        return to_unit(conditions.cropped(x0 if g is None else g + x0 / model.config.residual_scale))
+
+    def shown(x_t: Tensor, alpha_bar: Tensor) -> Tensor:
+        x0_hat = denoise(x_t, alpha_bar)
+        if on_preview is not None:
+            on_preview(picture(x0_hat))
+        return x0_hat
+
+    return picture(sample(shown, x_T, alpha_bars, sampler, generator, on_step))
 
 
 def estimated_x0(model: ICDPM, conditions: Conditions, x_t: Tensor, alpha_bar: Tensor) -> Tensor:

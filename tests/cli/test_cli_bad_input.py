@@ -220,7 +220,7 @@ def test_out_of_memory_names_the_photo_and_the_remedy(refused, photo, monkeypatc
 
 
 def test_a_bug_in_one_photo_does_not_stop_the_rest(resharp, photo, model, monkeypatch):
-    monkeypatch.setattr("resharp.cli.picture.read_photo", lambda path: 1 / 0)
+    monkeypatch.setattr("resharp.picture.read_photo", lambda path: 1 / 0)
     ran = resharp("deblur", photo("a.png"), photo("b.png"), "--model", model)
     assert ran.code == 1
     assert ran.err.count("unexpected error (ZeroDivisionError: division by zero)") == 2

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from resharp.errors import ResharpError
+from resharp.errors import ResharpError, is_out_of_memory
 
 
 def say(text: str) -> None:
@@ -42,15 +42,6 @@ def describe(error: BaseException) -> str:
         return "not enough memory; close other programs, or give it less at once"
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return f"unexpected error ({words}); run again with --debug for details"
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` is one of the ways in which numpy and torch say that memory has run out."""
-    if isinstance(error, MemoryError):
-        return True
-    # torch has one type for GPUs and none for the CPU; its words tell, without importing it.
-    signs = ("not enough memory", "DefaultCPUAllocator", "out of memory")
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
 
 
 def accept_any_file_name() -> None:

@@ -156,6 +156,6 @@ def _pipeline(model: str | None, device: str, settings: dict[str, Any], spread: 
 
 
 def _origin(model: str | None) -> Origin:
-    from resharp.cli.receipts import origin_of
+    from resharp.provenance import origin_of
 
     return origin_of(model)

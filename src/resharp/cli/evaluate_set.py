@@ -12,12 +12,10 @@ import numpy as np
 import torch
 
 from resharp import __version__
-from resharp.cli.console import is_out_of_memory
 from resharp.cli.options import pick_device
 from resharp.cli.places import make_folder
-from resharp.cli.receipts import make_receipt, origin_of
 from resharp.diffusion.presets import Preset
-from resharp.errors import ConfigError, DataError, ImageError
+from resharp.errors import ConfigError, DataError, ImageError, is_out_of_memory
 from resharp.evaluate import peers as others
 from resharp.evaluate.folder_scores import OnImage
 from resharp.evaluate.photo_sets import PhotoSet, SetPhoto
@@ -27,6 +25,7 @@ from resharp.images.receipts import read_receipt
 from resharp.images.tensors import photo_to_tensor, tensor_to_pixels
 from resharp.images.writing import write_photo
 from resharp.pipeline import DeblurPipeline, Restored, sample_generator
+from resharp.provenance import make_receipt, origin_of
 from resharp.receipt import Origin, Receipt
 
 INPUT = "input"

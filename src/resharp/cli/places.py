@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from resharp.errors import OutputError
+from resharp.files import make_folder as make_folder
 
 
 def check_folder(folder: Path) -> None:
@@ -21,18 +22,6 @@ def check_folder(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot be a folder, since {nearest} is not one; choose another place")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise OutputError(f"{folder}: no permission to write here; choose another place")
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder and those above it.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot make this folder ({error.strerror}); choose another") from error
 
 
 def check_file(path: Path, *, overwrite: bool) -> None:

@@ -10,8 +10,8 @@ from resharp.cli.console import complain, describe, note, report_error, say
 from resharp.errors import ResharpError
 
 if TYPE_CHECKING:
-    from resharp.cli.picture import Result
     from resharp.cli.plan import Job
+    from resharp.picture import Result
     from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
 
@@ -35,8 +35,8 @@ def restore_all(
     debug: bool,
 ) -> list[Result]:
     """Restore one after the other; a failure is told and does not stop the rest."""
-    from resharp.cli.picture import restore_file
     from resharp.cli.places import check_file
+    from resharp.picture import restore_file
     from resharp.progress import progress_after_a_second
 
     results: list[Result] = []
@@ -81,7 +81,7 @@ def restore_all(
 
 def failed(source: str, error: Exception, debug: bool) -> Result:
     """Tell the user, and keep it for the summary."""
-    from resharp.cli.picture import Result
+    from resharp.picture import Result
 
     if isinstance(error, ResharpError):
         report_error(error, debug=debug)

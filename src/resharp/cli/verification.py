@@ -13,8 +13,6 @@ import torch
 
 from resharp import __version__
 from resharp.cli.options import available_devices, pick_device
-from resharp.cli.picture import restore_file
-from resharp.cli.receipts import origin_of
 from resharp.diffusion.presets import Preset
 from resharp.errors import ConfigError, ImageError, ModelError
 from resharp.hub import SHIPPED_NAMES, locate_model
@@ -22,7 +20,9 @@ from resharp.images.formats import FORMAT_BY_SUFFIX, LOSSLESS, RESULT_MARK
 from resharp.images.reading import read_photo
 from resharp.images.receipts import read_receipt
 from resharp.images.writing import samples_for
+from resharp.picture import restore_file
 from resharp.pipeline import DeblurPipeline
+from resharp.provenance import origin_of
 from resharp.receipt import Origin, Receipt, file_sha256, pixels_digest
 from resharp.serialization import Defaults, load_model
 from resharp.settings import from_dict

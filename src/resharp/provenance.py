@@ -1,4 +1,4 @@
-"""Receipts of `resharp deblur`: which model it was, and what is written down of one restoration."""
+"""The receipt of one restoration: which model it was, and what is written down of how it was used."""
 
 from __future__ import annotations
 

@@ -14,11 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from resharp.assessment import InputReport, Safe, assess_input, make_safe, unlike
-from resharp.cli.console import is_out_of_memory
-from resharp.cli.places import make_folder
-from resharp.cli.receipts import make_receipt
-from resharp.errors import ImageError
-from resharp.files import atomic_path
+from resharp.errors import ImageError, is_out_of_memory
+from resharp.files import atomic_path, make_folder
 from resharp.images.formats import FORMAT_BY_SUFFIX
 from resharp.images.gps import jpeg_without_gps, without_gps
 from resharp.images.photo import Photo
@@ -26,6 +23,7 @@ from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor, tensor_to_pixels
 from resharp.images.writing import check_writable, write_photo
 from resharp.pipeline import DeblurPipeline, Restored
+from resharp.provenance import make_receipt
 from resharp.receipt import Origin, Receipt
 
 # IPTC's words: the predictor corrects what is there, the diffusion draws part of what is seen.
@@ -69,7 +67,7 @@ def restore_file(
     origin: Origin | None = None,
     guard: bool = False,
     strip_gps: bool = False,
-    on_step: Callable[[int, int], None] | None = None,
+    **watching: Any,
 ) -> Result:
     """Read, restore, write.
 
@@ -79,6 +77,7 @@ def restore_file(
         origin: the pipeline's model, for the receipt in the result; None leaves the receipt out.
         guard: hold the result to what the photo supports; see `resharp.assessment.guard`.
         strip_gps: leave out where the photo was made.
+        watching: on_step, on_preview and on_sample of `DeblurPipeline.restore`.
 
     Raises:
         ImageError: the photo cannot be read or is too large for the memory.
@@ -90,7 +89,7 @@ def restore_file(
     photo = without_gps(photo) if strip_gps else photo
     height, width = photo.pixels.shape[:2]
     try:
-        restored, safe, remark = _restore(pipeline, photo, settings, guard, on_step)
+        restored, safe, remark = _restore(pipeline, photo, settings, guard, watching)
         held = guard and restored.output != "input"
         receipts: list[Receipt] = []
 
@@ -127,14 +126,14 @@ def _restore(
     photo: Photo,
     settings: dict[str, Any],
     guard: bool,
-    on_step: Callable[[int, int], None] | None,
+    watching: dict[str, Any],
 ) -> tuple[Restored, Safe, str | None]:
     """Restore, assess and, with `guard`, protect; the last is a line for the user."""
     blurry = photo_to_tensor(photo)
     report = assess_input(blurry)
     chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
     passes = guard and report.motion_blur == "none" and chosen.output != "input"
-    restored = pipeline.restore(blurry, **({"output": "input"} if passes else settings), on_step=on_step)
+    restored = pipeline.restore(blurry, **({"output": "input"} if passes else settings), **watching)
     safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guard and restored.output != "input")
     remark = _no_blur(report) if passes else None if restored.output == "input" else safe.remark
     return replace(restored, image=safe.image), safe, remark
