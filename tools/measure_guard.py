@@ -64,7 +64,7 @@ def compare(what: str, pipeline: DeblurPipeline, pairs: Iterable[tuple[Tensor, T
     rows = []
     for blurry, sharp in pairs:
         restored = pipeline.restore(blurry).image
-        guarded = guard(blurry, restored, assess_input(blurry)).image
+        guarded = torch.from_numpy(guard(blurry, restored, assess_input(blurry)).image)
         rows.append([min(MOST_DB, float(psnr(image, sharp))) for image in (blurry, restored, guarded)])
     before, plain, held = np.array(rows).T
     for name, values in (("without the guard", plain), ("with the guard", held)):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -136,7 +137,7 @@ def _restore(
     restored = pipeline.restore(blurry, **({"output": "input"} if passes else settings), **watching)
     safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guard and restored.output != "input")
     remark = _no_blur(report) if passes else None if restored.output == "input" else safe.remark
-    return replace(restored, image=safe.image), safe, remark
+    return replace(restored, image=torch.from_numpy(safe.image)), safe, remark
 
 
 def _no_blur(report: InputReport) -> str:

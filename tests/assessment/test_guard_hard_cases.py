@@ -35,9 +35,14 @@ def psnr(first, second):
     return float(-10 * (first - second).square().mean().double().log10())
 
 
+def held(blurry, restored, report):
+    """What the guard makes of a result, as a tensor."""
+    return torch.from_numpy(guard(blurry, restored, report).image)
+
+
 def wholly_flat(blurry, report):
     """Pixels of cells that are flat, and whose neighbours are."""
-    weights = (flat_weights(blurry, report.noise_sigma) >= 1).float()
+    weights = torch.from_numpy(flat_weights(blurry, report.noise_sigma) >= 1).float()
     inner = 1 - F.max_pool2d(1 - weights, 5, 1, 2)
     return inner.repeat_interleave(4, 2).repeat_interleave(4, 3)[..., : blurry.shape[-2], : blurry.shape[-1]]
 
@@ -54,7 +59,7 @@ def test_no_model_gets_past_the_guard(case, model):
     blurry = CASES[case]()
     report = assess_input(blurry)
     guarded = guard(blurry, MODELS[model](blurry), report)
-    image = guarded.image
+    image = torch.from_numpy(guarded.image)
     assert image.shape == blurry.shape
     assert bool(torch.isfinite(image).all())
     assert float(image.min()) >= 0
@@ -78,14 +83,14 @@ def test_sharp_graphics_come_back_untouched(case):
     blurry = CASES[case]()
     report = assess_input(blurry)
     assert report.motion_blur == "none"
-    assert torch.equal(guard(blurry, coloured_noise(blurry), report).image, blurry)
+    assert torch.equal(held(blurry, coloured_noise(blurry), report), blurry)
 
 
 @pytest.mark.parametrize("case", ["black", "white", "teal"])
 @pytest.mark.parametrize("model", MODELS)
 def test_a_flat_colour_keeps_its_mean(case, model):
     blurry = CASES[case]()
-    image = guard(blurry, MODELS[model](blurry), assess_input(blurry)).image
+    image = held(blurry, MODELS[model](blurry), assess_input(blurry))
     assert float((image.mean(dim=(2, 3)) - blurry.mean(dim=(2, 3))).abs().max()) <= LEVEL
 
 
@@ -98,9 +103,9 @@ def test_flat_areas_of_a_blurry_photo_stay_clean_and_the_rest_keeps_its_gain():
     assert float(mask.mean()) > 0.15
     for harm in HARMFUL.values():
         assert deviation(harm(blurry).nan_to_num(), mask) > 0.02 or harm.__name__ == "colour_cast"
-        assert deviation(guard(blurry, harm(blurry), report).image, mask) < 2 * LEVEL
+        assert deviation(held(blurry, harm(blurry), report), mask) < 2 * LEVEL
     good = guard(blurry, sharp, report)
-    assert psnr(good.image, sharp) > psnr(blurry, sharp) + 15
+    assert psnr(torch.from_numpy(good.image), sharp) > psnr(blurry, sharp) + 15
     assert good.kept_share > 0.97
 
 
@@ -108,9 +113,9 @@ def test_strips_leave_no_trace(monkeypatch):
     """Guarding in strips of rows gives what guarding the photo in one piece gives."""
     blurry = blurry_shapes()
     harmed, report = coloured_noise(blurry), assess_input(blurry)
-    whole = guard(blurry, harmed, report).image
+    whole = held(blurry, harmed, report)
     monkeypatch.setattr("resharp.assessment.guarding.STRIP_PX", 64)
-    assert float((guard(blurry, harmed, report).image - whole).abs().max()) < 1e-6
+    assert float((held(blurry, harmed, report) - whole).abs().max()) < 1e-6
     assert not torch.equal(whole, harmed)
 
 

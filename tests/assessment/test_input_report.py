@@ -104,7 +104,7 @@ def test_without_edges_nothing_is_claimed():
 
 def test_time_does_not_grow_with_the_photo():
     large = torch.nn.functional.interpolate(blurry_shapes(), size=(3000, 4000), mode="bilinear")
-    assess_input(blurry_shapes())  # what torch sets up once
+    assess_input(blurry_shapes())  # what is set up once
     started = time.process_time()
     assess_input(large)
     assert time.process_time() - started < 2.0  # 0.3 s on one core; room for slow machines
@@ -112,5 +112,5 @@ def test_time_does_not_grow_with_the_photo():
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8), (2, 3, 8, 8), (1, 3, 0, 8)])
 def test_other_shapes_are_refused(shape):
-    with pytest.raises(ValueError, match="expected a tensor"):
+    with pytest.raises(ValueError, match="expected a picture"):
         assess_input(torch.zeros(shape))

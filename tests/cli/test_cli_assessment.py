@@ -144,7 +144,7 @@ def harmless(result: torch.Tensor, photo: torch.Tensor) -> None:
     assert result.shape == photo.shape
     if float(photo.amax(dim=1).sub(photo.amin(dim=1)).max()) == 0:
         assert float((result.amax(dim=1) - result.amin(dim=1)).max()) <= LEVEL
-    sure = (flat_weights(photo, assess_input(photo).noise_sigma) >= 1).float()
+    sure = torch.from_numpy(flat_weights(photo, assess_input(photo).noise_sigma) >= 1).float()
     sure = 1 - F.max_pool2d(1 - sure, 5, 1, 2)
     mask = sure.repeat_interleave(4, 2).repeat_interleave(4, 3)[..., : photo.shape[-2], : photo.shape[-1]]
     change = (result - photo) * mask

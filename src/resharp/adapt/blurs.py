@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -61,7 +62,7 @@ class Blurs:
         """
         count, _, height, width = sharp.shape
         kernels = self.kernels[index].repeat_interleave(3, dim=0).to(sharp)
-        light = blur(sharp.pow(GAMMA).flatten(0, 1), kernels)
+        light = torch.from_numpy(blur(sharp.pow(GAMMA).flatten(0, 1), kernels)).to(sharp)
         image = light.clamp(0, 1).pow(1 / GAMMA).unflatten(0, (count, 3))
         unit = torch.randn(image.shape, generator=generator, device=generator.device).to(image)
         image = image + unit * self.noise[index].to(image)[:, None, None, None]
@@ -94,8 +95,8 @@ def find_blurs(
     tiles = 0
     for i, (photo, picture) in enumerate(zip(photos, restored, strict=True)):
         found = reblur_consistency(photo.window, picture, photo.report.noise_sigma)
-        explained = found.map[~found.map.isnan()]
-        cleaned = centred(without_haze(found.kernels))
+        explained = torch.from_numpy(found.map[~np.isnan(found.map)])
+        cleaned = centred(without_haze(torch.from_numpy(found.kernels)))
         still = extents_px(cleaned) < STILL_BELOW_PX
         cut = ~still & (explained >= LEAST_EXPLAINED) & (_border_share(cleaned) > MOST_ON_BORDER)
         keep = ~still & (explained >= LEAST_EXPLAINED) & ~cut

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import Any
+
+import numpy as np
+
+from resharp.assessment.arrays import as_array, cell_means, enlarged, window_maxima, window_means
 
 CELL_PX = 4
 # An area is flat only if nothing within this many cells varies: so near the blurred edge of an object it is not.
@@ -23,65 +25,53 @@ COLOUR_SLACK = 0.5 / 255
 GRAIN_SLACK = 0.75 / 255
 
 
-def flat_weights(photo: Tensor, noise_sigma: float) -> Tensor:
+def flat_weights(photo: Any, noise_sigma: float) -> np.ndarray:
     """How flat each cell of (1, 3, H, W) is: (1, 1, ceil(H / 4), ceil(W / 4)) in [0, 1]; 1 is wholly flat."""
+    photo = as_array(photo)
     sigma = min(noise_sigma, MOST_SIGMA)
-    mean, square = _cells(photo), _cells(photo.square())
-    rough = (square - mean.square()).clamp(min=0).sqrt().amax(dim=1, keepdim=True)
-    highest, lowest = _highest(mean, CLEAR_CELLS), -_highest(-mean, CLEAR_CELLS)
-    spread = (highest - lowest).amax(dim=1, keepdim=True)
+    mean, square = cell_means(photo, CELL_PX), cell_means(np.square(photo), CELL_PX)
+    rough = np.sqrt(np.maximum(square - np.square(mean), 0)).max(axis=1, keepdims=True)
+    highest, lowest = window_maxima(mean, CLEAR_CELLS), -window_maxima(-mean, CLEAR_CELLS)
+    spread = (highest - lowest).max(axis=1, keepdims=True)
     # 1 up to the limit, 0 from twice the limit: a seam would be worse than either side.
-    by_range = 2 - spread / (RANGE + RANGE_IN_SIGMAS * sigma)
-    by_roughness = 2 - _means(rough, 3) / (ROUGHNESS + ROUGHNESS_IN_SIGMAS * sigma)
-    return torch.minimum(by_range, by_roughness).clamp(0, 1)
+    by_range = 2 - spread / np.float32(RANGE + RANGE_IN_SIGMAS * sigma)
+    by_roughness = 2 - window_means(rough, 3) / np.float32(ROUGHNESS + ROUGHNESS_IN_SIGMAS * sigma)
+    return np.clip(np.minimum(by_range, by_roughness), 0, 1)
 
 
-def limited_change(photo: Tensor, change: Tensor, flat: Tensor) -> Tensor:
+def limited_change(photo: np.ndarray, change: np.ndarray, flat: np.ndarray) -> np.ndarray:
     """`change` (1, 3, H, W) as far as flat areas allow.
 
     The low frequencies of the change are cut to `COLOUR_SLACK`. The rest is scaled per cell, brightness and
     colour apart, by the largest a in [0, 1] with  var(photo + a change) <= var(photo) + GRAIN_SLACK^2.
     """
     size = (photo.shape[-2], photo.shape[-1])
-    base = _grown(_means(_cells(change), LOW_CELLS), size)
+    base = _grown(_coarse(change), size)
     fine = change - base
-    detail = photo - _grown(_means(_cells(photo), LOW_CELLS), size)
+    detail = photo - _grown(_coarse(photo), size)
     weight = _grown(flat, size)
-    held = base.clamp(-COLOUR_SLACK, COLOUR_SLACK)
-    result = base.lerp(held, weight)
-    luma, luma_photo = fine.mean(dim=1, keepdim=True), detail.mean(dim=1, keepdim=True)
+    held = np.clip(base, -np.float32(COLOUR_SLACK), np.float32(COLOUR_SLACK))
+    base += weight * (held - base)
+    luma, luma_photo = fine.mean(axis=1, keepdims=True), detail.mean(axis=1, keepdims=True)
     for part, own in ((luma, luma_photo), (fine - luma, detail - luma_photo)):
         allowed = _grown(_allowed(own, part), size)
-        result = result + part * (1 + weight * (allowed - 1))
-    return result
+        base += part * (1 + weight * (allowed - 1))
+    return base
 
 
-def _allowed(own: Tensor, change: Tensor) -> Tensor:
+def _allowed(own: np.ndarray, change: np.ndarray) -> np.ndarray:
     """The largest a in [0, 1] that adds no more variance than the slack, (1, 1, h, w)."""
-    covariance = _means(_cells((own * change).sum(dim=1, keepdim=True)), 3)
-    variance = _means(_cells(change.square().sum(dim=1, keepdim=True)), 3)
-    root = (covariance.square() + variance * GRAIN_SLACK**2).sqrt()
-    allowed = ((root - covariance) / variance.clamp(min=1e-12)).clamp(max=1)
+    covariance = window_means(cell_means((own * change).sum(axis=1, keepdims=True), CELL_PX), 3)
+    variance = window_means(cell_means(np.square(change).sum(axis=1, keepdims=True), CELL_PX), 3)
+    root = np.sqrt(np.square(covariance) + variance * np.float32(GRAIN_SLACK**2))
+    allowed = np.minimum((root - covariance) / np.maximum(variance, np.float32(1e-12)), 1)
     # The least of the neighbours: enlarging it again must not let more through.
-    return -_highest(-allowed, 1)
+    return -window_maxima(-allowed, 1)
 
 
-def _cells(image: Tensor) -> Tensor:
-    """Means of 4x4 cells; those at the right and lower border may be smaller."""
-    return F.avg_pool2d(image, CELL_PX, ceil_mode=True, count_include_pad=False)
+def _coarse(image: np.ndarray) -> np.ndarray:
+    return window_means(cell_means(image, CELL_PX), LOW_CELLS)
 
 
-def _highest(cells: Tensor, reach: int) -> Tensor:
-    """The maximum over squares of 2 reach + 1 cells; rows, then columns, which costs less."""
-    rows = F.max_pool2d(cells, (1, 2 * reach + 1), 1, (0, reach))
-    return F.max_pool2d(rows, (2 * reach + 1, 1), 1, (reach, 0))
-
-
-def _means(cells: Tensor, size: int) -> Tensor:
-    return F.avg_pool2d(cells, size, 1, size // 2, count_include_pad=False)
-
-
-def _grown(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cells enlarged to pixels, bilinearly between their centres."""
-    whole = F.interpolate(cells, scale_factor=float(CELL_PX), mode="bilinear", align_corners=False)
-    return whole[..., : size[0], : size[1]]
+def _grown(cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return enlarged(cells, CELL_PX, size)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from resharp.assessment.arrays import as_two_pictures
 from resharp.assessment.flat import flat_weights, limited_change
 from resharp.assessment.report import InputReport
 
@@ -27,18 +28,17 @@ NOT_SURE = "motion blur is not sure: only a small change was made"
 class Guarded:
     """A result made safe.
 
-    image: (1, 3, H, W) float32 in [0, 1], on the CPU.
+    image: (1, 3, H, W) float32 in [0, 1].
     kept_share: how much of the model's change is left, as a ratio of root mean squares; 1 if it changed nothing.
     notes: what was held back, in plain words; empty where all of the change stays.
     """
 
-    image: Tensor
+    image: np.ndarray
     kept_share: float
     notes: tuple[str, ...]
 
 
-@torch.no_grad()
-def guard(blurry: Tensor, restored: Tensor, report: InputReport) -> Guarded:
+def guard(blurry: Any, restored: Any, report: InputReport) -> Guarded:
     """Take back what a result should not have done. Deterministic; the same for every model.
 
     1. Without motion blur the photo is returned as it was; where that is not sure, the change is scaled down to
@@ -48,40 +48,44 @@ def guard(blurry: Tensor, restored: Tensor, report: InputReport) -> Guarded:
        brightness or colour, does not rise above the photo's own by more than `flat.GRAIN_SLACK`.
 
     Args:
-        blurry, restored: (1, 3, H, W) in [0, 1].
+        blurry, restored: (1, 3, H, W) in [0, 1], arrays or tensors; neither is written to.
         report: `assess_input(blurry)`.
 
     Raises:
         ValueError: the shapes differ or are not (1, 3, H, W).
     """
-    if blurry.ndim != 4 or blurry.shape[:2] != (1, 3) or blurry.shape != restored.shape:
-        raise ValueError(f"expected two (1, 3, H, W) of one shape, got {tuple(blurry.shape)}, {tuple(restored.shape)}")
-    blurry, restored = blurry.detach().float().cpu(), restored.detach().float().cpu()
+    blurry, restored = as_two_pictures(blurry, restored)
     if report.motion_blur == "none":
-        same = torch.equal(blurry, restored)
-        return Guarded(blurry.clone(), float(same), () if same else ("no motion blur found: the photo is unchanged",))
+        same = np.array_equal(blurry, restored)
+        return Guarded(blurry.copy(), float(same), () if same else ("no motion blur found: the photo is unchanged",))
     is_gray = _is_gray(blurry)
-    image = torch.empty_like(blurry)
+    image = np.empty(blurry.shape, dtype=np.float32)
     asked = kept = 0.0
     for top, bottom, above, below in _strips(blurry.shape[-2]):
         photo, result = blurry[..., above:below, :], restored[..., above:below, :]
-        change = torch.nan_to_num(result.clamp(0, 1) - photo)
-        rows = slice(top - above, bottom - above)
-        asked += float(change[..., rows, :].double().square().sum())
+        change = np.nan_to_num(np.clip(result, 0, 1) - photo)
+        own = slice(top - above, bottom - above)
+        asked += _energy(change[..., own, :])
         if is_gray:
-            change = change.mean(dim=1, keepdim=True).expand_as(change)
-        change = limited_change(photo, change, flat_weights(photo, report.noise_sigma))[..., rows, :]
-        image[..., top:bottom, :] = (photo[..., rows, :] + change).clamp(0, 1)
-        kept += float((image[..., top:bottom, :] - blurry[..., top:bottom, :]).double().square().sum())
+            change = np.repeat(change.mean(axis=1, keepdims=True), 3, axis=1)
+        change = limited_change(photo, change, flat_weights(photo, report.noise_sigma))[..., own, :]
+        image[..., top:bottom, :] = np.clip(photo[..., own, :] + change, 0, 1)
+        kept += _energy(image[..., top:bottom, :] - blurry[..., top:bottom, :])
     notes = ["flat areas kept their colour and grain"] if kept < 0.8 * asked else []
     if report.motion_blur == "unsure":
-        size = (kept / blurry.numel()) ** 0.5
+        size = (kept / blurry.size) ** 0.5
         if size > UNSURE_CHANGE:
+            share = np.float32(UNSURE_CHANGE / size)
             for top, bottom, _, _ in _strips(blurry.shape[-2]):
-                image[..., top:bottom, :].lerp_(blurry[..., top:bottom, :], 1 - UNSURE_CHANGE / size)
+                photo, rows = blurry[..., top:bottom, :], image[..., top:bottom, :]
+                rows += (1 - share) * (photo - rows)
             kept *= (UNSURE_CHANGE / size) ** 2
             notes.append(NOT_SURE)
     return Guarded(image, min(1.0, (kept / asked) ** 0.5) if asked else 1.0, tuple(notes))
+
+
+def _energy(change: np.ndarray) -> float:
+    return float(np.square(change).sum(dtype=np.float64))
 
 
 def _strips(height: int) -> Iterator[tuple[int, int, int, int]]:
@@ -91,6 +95,6 @@ def _strips(height: int) -> Iterator[tuple[int, int, int, int]]:
         yield top, bottom, max(0, top - HALO_PX), min(height, bottom + HALO_PX)
 
 
-def _is_gray(image: Tensor) -> bool:
+def _is_gray(image: np.ndarray) -> bool:
     rows = (image[..., top:bottom, :] for top, bottom, _, _ in _strips(image.shape[-2]))
-    return all(bool((row.amax(dim=1) - row.amin(dim=1) <= GRAY_WITHIN).all()) for row in rows)
+    return all(bool((row.max(axis=1) - row.min(axis=1) <= GRAY_WITHIN).all()) for row in rows)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
 
+from resharp.assessment.arrays import as_array, cell_means
 from resharp.assessment.tiles import cut, gray, spread_places
 
 # Shares are counted on at most about this many pixels, evenly spread.
@@ -38,61 +38,64 @@ class Measures:
     equal_share: float
 
 
-@torch.no_grad()
-def measure(image: Tensor) -> Measures:
-    """Measures of (1, 3, H, W) in [0, 1], any size."""
+def measure(image: Any) -> Measures:
+    """Measures of (1, 3, H, W) in [0, 1], array or tensor, any size."""
+    image = as_array(image)
     tiles = [gray(cut(image, place)) for place in _even_tiles(image)]
-    blocks = torch.cat([_block_statistics(tile) for tile in tiles], dim=1)  # (3, N): mean, deviation, noise
+    blocks = np.concatenate([_block_statistics(tile) for tile in tiles], axis=1)  # (3, N): mean, deviation, noise
     noise = _noise(blocks[0], blocks[2])
-    flat = (blocks[1] < FLAT_DEVIATION + 1.2 * noise).float().mean() if blocks.shape[1] else torch.tensor(1.0)
+    flat = (blocks[1] < FLAT_DEVIATION + 1.2 * noise).mean() if blocks.shape[1] else 1.0
     step = max(1, int((image.shape[-1] * image.shape[-2] / MOST_PIXELS) ** 0.5))
-    pixels = image[:, :, ::step, ::step]
-    equal = [(cut(image, place) * 255).round() for place in _even_tiles(image)]
+    pixels = np.ascontiguousarray(image[:, :, ::step, ::step])
+    equal = [np.rint(cut(image, place) * 255) for place in _even_tiles(image)]
     return Measures(
         noise_sigma=noise,
-        dark_share=float((gray(pixels) < DARK_BELOW).float().mean()),
-        saturated_share=float((pixels.amax(dim=1) >= SATURATED_FROM).float().mean()),
+        dark_share=float((gray(pixels) < DARK_BELOW).mean()),
+        saturated_share=float((pixels.max(axis=1) >= SATURATED_FROM).mean()),
         flat_share=float(flat),
         colours=_colours(pixels),
         equal_share=sum(map(_equal_share, equal)) / len(equal),
     )
 
 
-def _even_tiles(image: Tensor) -> list[tuple[int, int]]:
+def _even_tiles(image: np.ndarray) -> list[tuple[int, int]]:
     """At most 25 places, spread over the photo."""
     height, width = image.shape[-2:]
     return [(top, left) for top in spread_places(height, 192, 5) for left in spread_places(width, 192, 5)]
 
 
-def _block_statistics(tile: Tensor) -> Tensor:
+def _block_statistics(tile: np.ndarray) -> np.ndarray:
     """Mean, deviation and noise of each whole 8x8 block of (H, W): (3, N); no block fits in a tiny picture."""
     if min(tile.shape) < BLOCK_PX + 2:
-        return tile.new_zeros(3, 0)
-    inner = tile[None, None, 1:-1, 1:-1]
-    # Immerkaer's mask: blind to constant, linear and one-dimensional quadratic changes; its deviation is 6 sigma.
-    mask = tile.new_tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])[None, None]
-    response = F.conv2d(tile[None, None], mask) / 6
-    mean, square, noise = (F.avg_pool2d(x, BLOCK_PX)[0, 0] for x in (inner, inner.square(), response.square()))
-    return torch.stack([mean, (square - mean.square()).clamp(min=0).sqrt(), noise.sqrt()]).flatten(1)
+        return np.zeros((3, 0), dtype=np.float32)
+    # Immerkaer's mask, second differences down and across: blind to constant, linear and one-dimensional quadratic
+    # changes; its deviation is 6 sigma.
+    down = tile[:-2] - 2 * tile[1:-1] + tile[2:]
+    response = (down[:, :-2] - 2 * down[:, 1:-1] + down[:, 2:]) / 6
+    height, width = (side // BLOCK_PX * BLOCK_PX for side in response.shape)
+    inner, response = tile[1 : height + 1, 1 : width + 1], response[:height, :width]
+    mean, square, noise = (cell_means(x, BLOCK_PX) for x in (inner, np.square(inner), np.square(response)))
+    deviation = np.sqrt(np.maximum(square - np.square(mean), 0))
+    return np.stack([mean, deviation, np.sqrt(noise)]).reshape(3, -1)
 
 
-def _noise(mean: Tensor, noise: Tensor) -> float:
+def _noise(mean: np.ndarray, noise: np.ndarray) -> float:
     inside = (mean > CLIPPED_BELOW) & (mean < CLIPPED_ABOVE)
     usable = noise[inside] if int(inside.sum()) >= 16 else noise
-    return float(usable.quantile(NOISE_QUANTILE)) if len(usable) else 0.0
+    return float(np.quantile(usable, NOISE_QUANTILE)) if len(usable) else 0.0
 
 
-def _colours(pixels: Tensor) -> int:
-    code = (pixels[0] * 31).round().long().clamp(0, 31)
-    counts = torch.bincount((code[0] * 1024 + code[1] * 32 + code[2]).flatten(), minlength=1)
-    held = counts.sort(descending=True).values.cumsum(0)
+def _colours(pixels: np.ndarray) -> int:
+    red, green, blue = np.clip(np.rint(pixels[0] * 31), 0, 31).astype(np.int32)
+    counts = np.bincount((red * 1024 + green * 32 + blue).ravel(), minlength=1)
+    held = np.cumsum(np.sort(counts)[::-1])
     return int((held < 0.9 * held[-1]).sum()) + 1
 
 
-def _equal_share(levels: Tensor) -> float:
+def _equal_share(levels: np.ndarray) -> float:
     """Share of pixels of (1, 3, h, w) that equal their right and lower neighbours."""
     if min(levels.shape[-2:]) < 2:
         return 1.0
     here = levels[..., :-1, :-1]
-    same = ((here == levels[..., :-1, 1:]) & (here == levels[..., 1:, :-1])).all(dim=1)
-    return float(same.float().mean())
+    same = ((here == levels[..., :-1, 1:]) & (here == levels[..., 1:, :-1])).all(axis=1)
+    return float(same.mean())

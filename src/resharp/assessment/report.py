@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from resharp.assessment.arrays import as_picture
 from resharp.assessment.edges import find_edges
 from resharp.assessment.measures import Measures, measure
 from resharp.assessment.tiles import busiest_tiles, cut, gray
@@ -59,19 +59,16 @@ class InputReport:
     outside: tuple[str, ...]
 
 
-@torch.no_grad()
-def assess_input(blurry: Tensor) -> InputReport:
+def assess_input(blurry: Any) -> InputReport:
     """Look at a photo; the time taken does not grow with its size beyond a few megapixels.
 
     Args:
-        blurry: (1, 3, H, W) in [0, 1], any size from 1x1.
+        blurry: (1, 3, H, W) in [0, 1], an array or a tensor, any size from 1x1.
 
     Raises:
         ValueError: another shape.
     """
-    if blurry.ndim != 4 or blurry.shape[:2] != (1, 3) or blurry.numel() == 0:
-        raise ValueError(f"expected a tensor of shape (1, 3, H, W), got {tuple(blurry.shape)}")
-    image = blurry.detach().float().cpu()
+    image = as_picture(blurry)
     found = measure(image)
     extent, alike, tiles = _blur(image, found.noise_sigma)
     return InputReport(
@@ -89,9 +86,9 @@ def assess_input(blurry: Tensor) -> InputReport:
     )
 
 
-def _blur(image: Tensor, noise_sigma: float) -> tuple[float | None, float | None, float]:
+def _blur(image: np.ndarray, noise_sigma: float) -> tuple[float | None, float | None, float]:
     """Extent in px, its ratio to the narrowest direction's, and the share of tiles that are blurred."""
-    lumas = [gray(cut(image, place)).numpy() for place in busiest_tiles(image)]
+    lumas = [gray(cut(image, place)) for place in busiest_tiles(image)]
     for smooth in (True, False):  # patterns of single pixels vanish in smoothing, and nothing is sharper
         edges = [find_edges(luma, min(noise_sigma, MOST_SIGMA), smooth=smooth).widths for luma in lumas]
         widths = _extents([np.concatenate(of_tiles) for of_tiles in zip(*edges, strict=True)])

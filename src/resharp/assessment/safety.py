@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import Tensor
+import numpy as np
 
+from resharp.assessment.arrays import as_array
 from resharp.assessment.consistency import reblur_consistency
 from resharp.assessment.guarding import NOT_SURE, Guarded, guard
 from resharp.assessment.report import InputReport
@@ -21,7 +22,7 @@ class Safe:
     kept_share, notes: see `Guarded`.
     """
 
-    image: Tensor
+    image: np.ndarray
     kept_share: float
     notes: tuple[str, ...]
     report: InputReport
@@ -53,17 +54,17 @@ def unlike(report: InputReport) -> str:
 
 
 def make_safe(
-    blurry: Tensor, restored: Tensor, report: InputReport, spread: Tensor | None = None, *, guarded: bool = True
+    blurry: Any, restored: Any, report: InputReport, spread: Any | None = None, *, guarded: bool = True
 ) -> Safe:
     """Guard and judge one picture.
 
     Args:
-        blurry, restored: (1, 3, H, W) in [0, 1].
+        blurry, restored: (1, 3, H, W) in [0, 1], arrays or tensors.
         report: `assess_input(blurry)`.
         spread: (1, 1, H, W), from several samples, or None.
         guarded: without the guard the judgement is made all the same.
     """
-    held = guard(blurry, restored, report) if guarded else Guarded(restored, 1.0, ())
+    held = guard(blurry, restored, report) if guarded else Guarded(as_array(restored), 1.0, ())
     consistency = reblur_consistency(blurry, held.image, report.noise_sigma)
     if guarded and report.motion_blur == "none":
         spread = None  # of samples that were not used

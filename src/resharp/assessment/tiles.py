@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import Any
+
+import numpy as np
+
+from resharp.assessment.arrays import as_array
 
 TILE_PX = 192
 # 24 tiles are 0.9 megapixels: all of a small photo, and a tenth of a second of work for a large one.
@@ -20,31 +23,32 @@ def spread_places(length: int, tile_px: int, most: int = MOST_PLACES) -> list[in
     return [round(i * (length - tile_px) / (count - 1)) for i in range(count)]
 
 
-def busiest_tiles(image: Tensor, tile_px: int = TILE_PX, most: int = MOST_TILES) -> list[tuple[int, int]]:
+def busiest_tiles(image: Any, tile_px: int = TILE_PX, most: int = MOST_TILES) -> list[tuple[int, int]]:
     """Top and left of the tiles with the most contrast, at most `most`, the busiest first.
 
     Args:
-        image: (1, 3, H, W) in [0, 1]; a photo smaller than a tile is one tile.
+        image: (1, 3, H, W) in [0, 1], array or tensor; a photo smaller than a tile is one tile.
     """
-    height, width = image.shape[-2:]
+    green = as_array(image[0, 1])
+    height, width = green.shape
     found: list[tuple[float, int, int]] = []
     for top in spread_places(height, tile_px):
         for left in spread_places(width, tile_px):
-            tile = image[0, 1, top : top + tile_px, left : left + tile_px]
+            tile = green[top : top + tile_px, left : left + tile_px]
             # Every fourth line is enough to rank tiles, and reads a quarter of the memory.
-            across = tile[::4].diff(dim=1).abs().sum() / max(1, tile[::4].shape[0])
-            down = tile[:, ::4].diff(dim=0).abs().sum() / max(1, tile[:, ::4].shape[1])
+            across = np.abs(np.diff(tile[::4], axis=1)).sum() / max(1, tile[::4].shape[0])
+            down = np.abs(np.diff(tile[:, ::4], axis=0)).sum() / max(1, tile[:, ::4].shape[1])
             found.append((-float(across + down), top, left))
     return [(top, left) for _, top, left in sorted(found)[:most]]
 
 
-def cut(image: Tensor, place: tuple[int, int], tile_px: int = TILE_PX) -> Tensor:
-    """The tile at (top, left), (1, C, h, w); smaller than `tile_px` only where the photo is."""
+def cut(image: Any, place: tuple[int, int], tile_px: int = TILE_PX) -> Any:
+    """The tile at (top, left) of an array or tensor, (1, C, h, w); smaller than `tile_px` only where the photo is."""
     top, left = place
     return image[..., top : top + tile_px, left : left + tile_px]
 
 
-def gray(image: Tensor) -> Tensor:
+def gray(image: Any) -> np.ndarray:
     """Rec. 601 luma of (1, 3, H, W), (H, W), gamma-encoded as its input."""
-    weights = torch.tensor((0.299, 0.587, 0.114), dtype=image.dtype, device=image.device)
-    return torch.tensordot(weights, image[0], dims=1)
+    red, green, blue = as_array(image)[0]
+    return np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor
+import numpy as np
 
+from resharp.assessment.arrays import as_array
 from resharp.assessment.consistency import Consistency
 from resharp.assessment.report import InputReport
 
@@ -38,18 +40,18 @@ class Trust:
     reasons: tuple[str, ...]
 
 
-def trust(spread: Tensor | None, consistency: Consistency, report: InputReport) -> Trust:
+def trust(spread: Any | None, consistency: Consistency, report: InputReport) -> Trust:
     """The worst of what explanation, spread and the photo's kind say.
 
     Args:
-        spread: (B, 1, H, W) standard deviations over samples, or None.
+        spread: (B, 1, H, W) standard deviations over samples, an array or a tensor, or None.
         consistency: of the input and the result as it is delivered.
     """
     found: list[tuple[str, str]] = []
     if consistency.explained < DOUBTFUL_EXPLAINED:
         level = POOR if consistency.explained < POOR_EXPLAINED else DOUBTFUL
         found.append((level, f"blurred again it explains {consistency.explained:.0%} of the photo"))
-    mean = None if spread is None else float(spread.double().mean())
+    mean = None if spread is None else float(as_array(spread).mean(dtype=np.float64))
     if mean is not None and mean > DOUBTFUL_SPREAD:
         level = POOR if mean > POOR_SPREAD else DOUBTFUL
         found.append((level, f"samples differ by {mean * 255:.0f} levels of 255"))
