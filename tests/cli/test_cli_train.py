@@ -172,3 +172,24 @@ def test_a_changed_data_set_is_refused_unless_told(resharp, config, data, photo,
     longer = [*words, "--steps", 2, "--set", "lr_decay=none"]
     assert "the data set has changed" in resharp("train", *longer).line
     assert resharp("train", *longer, "--accept-changed-data").code == 0
+
+
+def test_json_tells_what_became_of_it_and_lines_go_elsewhere(resharp, config, data, tmp_path):
+    words = ("train", config(), "--data", data, "--out", tmp_path / "run", "--device", "cpu", "--json")
+    ran = resharp(*words)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
+    assert found == {
+        "run": str(tmp_path / "run"),
+        "model": str(tmp_path / "run" / "model"),
+        "step": 2,
+        "steps": 2,
+        "stopped": None,
+        "skipped_steps": 0,
+        "validation": last,
+    }
+    assert "psnr_predictor" in last
+    assert "step 2/2" in ran.err
+    again = json.loads(resharp(*words).out)  # nothing is left to do
+    assert (again["step"], again["validation"]) == (2, None)

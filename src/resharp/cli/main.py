@@ -28,7 +28,7 @@ from resharp.cli.study import study
 from resharp.cli.train import train
 from resharp.cli.verify import verify
 
-app = typer.Typer(name="resharp", add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(name="resharp", pretty_exceptions_enable=False)
 for command in (deblur, verify, info, train, adapt, evaluate, gate, score, ablate):
     app.command()(command)
 app.add_typer(analyze)

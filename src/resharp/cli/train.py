@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from resharp.cli.console import note, say
-from resharp.cli.options import DebugOption, DeviceOption, pick_device
+from resharp.cli.options import DebugOption, DeviceOption, JsonOption, pick_device
 from resharp.cli.places import check_folder, make_folder
 from resharp.cli.train_progress import watched
 from resharp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from resharp.train.loop import Trainer
 
 NAMED = 10
 # What the shell and process managers expect of a program that a signal ended.
@@ -57,6 +61,7 @@ def train(
     accept_changed_data: Annotated[
         bool, typer.Option("--accept-changed-data", help="Go on although the data set is not what it was.")
     ] = False,
+    as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Train a model, or go on with a run that was stopped."""
@@ -88,7 +93,7 @@ def train(
     if is_main():
         _tell_left_out(photographs.left_out)
     make_folder(folder)
-    with watched(chosen.steps, quiet=not is_main()) as (report, on_step):
+    with watched(chosen.steps, quiet=not is_main(), tell=note if as_json else say) as (report, on_step):
         trainer = Trainer(
             chosen,
             photographs,
@@ -101,7 +106,9 @@ def train(
             accept_changed_data=accept_changed_data,
         )
         reason = trainer.run(minutes)
-    if is_main():
+    if is_main() and as_json:
+        say(json.dumps(_summary(folder, trainer, reason), indent=2))
+    elif is_main():
         say(f"model: {folder / 'model'}")
         say(f"use it: resharp deblur photo.jpg --model {folder / 'model'}")
     if is_launched():
@@ -110,6 +117,18 @@ def train(
         os._exit(EXIT_CODES[reason])
     if EXIT_CODES[reason]:
         raise typer.Exit(EXIT_CODES[reason])
+
+
+def _summary(folder: Path, trainer: Trainer, reason: str) -> dict[str, Any]:
+    return {
+        "run": str(folder),
+        "model": str(folder / "model"),
+        "step": trainer.step,
+        "steps": trainer.config.steps,
+        "stopped": reason or None,
+        "skipped_steps": trainer.skipped,
+        "validation": trainer.log.newest.get("validation"),
+    }
 
 
 def _tell_left_out(left_out: Sequence[str]) -> None:

@@ -13,15 +13,16 @@ OnStep = Callable[[int, float], None]
 
 
 @contextmanager
-def watched(steps: int, *, quiet: bool = False) -> Iterator[tuple[Report, OnStep]]:
+def watched(steps: int, *, quiet: bool = False, tell: Report = say) -> Iterator[tuple[Report, OnStep]]:
     """Yield `report`, for lines, and `on_step`, for steps done and crops a second.
 
     Args:
         steps: of the whole run.
         quiet: show nothing; another process does.
+        tell: where the lines go; with another than `say` there is no bar.
     """
-    if quiet or not sys.stdout.isatty():
-        yield (lambda text: None) if quiet else say, lambda done, crops_per_s: None
+    if quiet or tell is not say or not sys.stdout.isatty():
+        yield (lambda text: None) if quiet else tell, lambda done, crops_per_s: None
         return
     import psutil
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -49,6 +49,7 @@ class RunLog:
 
     def __init__(self, folder: Path, accelerator: Accelerator, report: Report, steps: int) -> None:
         self.folder, self.accelerator, self.report, self.steps = folder, accelerator, report, steps
+        self.newest: dict[str, dict[str, float]] = {}  # the last line of each group
 
     def __call__(self, step: int, values: dict[str, float], group: str) -> None:
         """Record values after `step` steps; `group` is "train" or "validation".
@@ -58,6 +59,7 @@ class RunLog:
         if not self.accelerator.is_main_process:
             return
         line = {"step": step, **{name: round(value, 6) for name, value in values.items()}}
+        self.newest[group] = line
         try:
             self._write(line)
             self.accelerator.log({f"{group}/{name}": value for name, value in values.items()}, step=step)
