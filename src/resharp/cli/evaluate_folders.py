@@ -141,17 +141,13 @@ def _set(setup: Setup, folder: Path, data: str, split: str | None, limit: int | 
 
 def _methods(name: str | None, restored: str, peers: list[str]) -> dict[str, str]:
     """Folders by method, the first one ours."""
+    from resharp.evaluate.peers import FolderPeer, peers_of
+
     found = {name or Path(restored).resolve().name: restored}
-    for peer in peers:
-        if peer.startswith("spandrel:"):
-            raise ConfigError(f"--peer {peer}: a network needs blurry photos; give --data")
-        called, sign, place = peer.partition("=")
-        if peer.startswith("folder:") and not sign:
-            place = peer.removeprefix("folder:")
-            called = sign = Path(place).resolve().name
-        if not (called and sign and place):
-            raise ConfigError(f"--peer {peer}: expected NAME=FOLDER or folder:FOLDER")
-        if called in found:
-            raise ConfigError(f"--peer {peer}: there is a method {called} already; choose another name")
-        found[called] = place
+    for word, peer in zip(peers, peers_of(peers, None), strict=True):
+        if not isinstance(peer, FolderPeer):
+            raise ConfigError(f"--peer {word}: a network needs blurry photos; give --data")
+        if peer.name in found:
+            raise ConfigError(f"--peer {word}: there is a method {peer.name} already; choose another name")
+        found[peer.name] = str(peer.folder)
     return found

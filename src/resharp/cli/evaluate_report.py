@@ -71,7 +71,7 @@ def report(
     on_image: OnImage | None,
 ) -> None:
     """Measure every method; only when all is measured, write the tables and say one."""
-    from resharp.evaluate.folder_scores import evaluate_folder
+    from resharp.evaluate.folder_scores import FeaturesOf, evaluate_folder
     from resharp.evaluate.folder_table import image_rows, latex, markdown
     from resharp.evaluate.score_store import ScoreStore
     from resharp.evaluate.tables import write_csv
@@ -81,8 +81,10 @@ def report(
     if folder is not None:
         make_folder(folder)
     store = ScoreStore(None if folder is None else folder / f"{NAME}.scores.jsonl")
+    of_sharp: FeaturesOf = {}
     results = {
-        method: evaluate_folder(method, found, metrics, store, seed, on_image) for method, found in trios.items()
+        method: evaluate_folder(method, found, metrics, store, seed, on_image, of_sharp)
+        for method, found in trios.items()
     }
     images = len(next(iter(trios.values())))
     table = markdown(metrics, results, images, published, remarks)

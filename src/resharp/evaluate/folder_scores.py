@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,9 +17,14 @@ from resharp.evaluate.paired import bootstrap_interval
 from resharp.evaluate.score import PSNR_LIMIT_DB
 from resharp.evaluate.score_store import ScoreStore
 from resharp.evaluate.trios import Trio
+from resharp.images.headers import upright_size
+from resharp.images.reading import read_photo
+from resharp.images.tensors import photo_to_tensor
 from resharp.metrics.kinds import Absent, PairMetric, SetMetric
 
 OnImage = Callable[[str, int, int, str], None]
+# Features by the network that made them, side of the patches, and photos.
+FeaturesOf = dict[tuple[Callable[[Tensor], Tensor], int, tuple[Path, ...]], np.ndarray]
 PATCHES_AT_ONCE = 16
 
 
@@ -45,6 +52,7 @@ def evaluate_folder(
     store: ScoreStore,
     seed: int = 0,
     on_image: OnImage | None = None,
+    of_sharp: FeaturesOf | None = None,
 ) -> list[Column]:
     """Every metric of one method's pictures.
 
@@ -55,6 +63,7 @@ def evaluate_folder(
         store: keeps what is measured, so that a stopped evaluation goes on.
         seed: of the bootstrap.
         on_image: called with what is done, how many of how many, and the image's name.
+        of_sharp: the same table for all methods of a set spares computing the features of its sharp photos again.
 
     Returns:
         One column per metric, in their order. PSNR is cut off at 100 dB.
@@ -71,11 +80,12 @@ def evaluate_folder(
         if on_image is not None:
             on_image(method, done, len(trios), trio.name)
     columns = []
+    of_restored: FeaturesOf = {}
     for metric in metrics:
         if isinstance(metric, Absent):
             columns.append(Column(metric.name, None, why=f"{metric.why}; {metric.remedy}"))
         elif isinstance(metric, SetMetric):
-            columns.append(_set_score(metric, trios))
+            columns.append(_set_score(metric, trios, of_restored, {} if of_sharp is None else of_sharp))
         else:
             scores = np.array(list(values[metric.name].values()))
             low, high = bootstrap_interval(scores, seed)
@@ -103,30 +113,33 @@ def _image_scores(trio: Trio, metrics: Sequence[PairMetric], store: ScoreStore) 
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _set_score(metric: SetMetric, trios: Sequence[Trio]) -> Column:
-    features = []
-    for side in ("restored", "sharp"):
-        parts: list[Tensor] = []
-        batch: list[Tensor] = []
-        for patch in _patches(trios, side, metric.patch_px):
-            batch.append(patch)
-            if len(batch) == PATCHES_AT_ONCE:
-                parts.append(metric.features(torch.stack(batch)))
-                batch = []
-        if batch:
+def _set_score(metric: SetMetric, trios: Sequence[Trio], of_restored: FeaturesOf, of_sharp: FeaturesOf) -> Column:
+    px = metric.patch_px
+    # Both sides have as many: sizes are equal.
+    count = sum(math.prod(side // px for side in upright_size(trio.sharp)) for trio in trios)
+    if count < metric.min_patches:
+        return Column(metric.name, None, why=f"{count:,} patches of {px} px; {metric.min_patches:,} are needed")
+    restored = _features(metric, [trio.restored for trio in trios], of_restored)
+    sharp = _features(metric, [trio.sharp for trio in trios], of_sharp)
+    return Column(metric.name, float(metric.distance(restored, sharp)))
+
+
+def _features(metric: SetMetric, paths: Sequence[Path], known: FeaturesOf) -> np.ndarray:
+    """(N, D) of all patches; metrics of one network share them."""
+    key = (metric.features, metric.patch_px, tuple(paths))
+    if key not in known:
+        patches = _patches(paths, metric.patch_px)
+        parts = []
+        while batch := list(islice(patches, PATCHES_AT_ONCE)):
             parts.append(metric.features(torch.stack(batch)))
-        count = sum(len(part) for part in parts)
-        if count < metric.min_patches:
-            px = metric.patch_px
-            return Column(metric.name, None, why=f"{count} patches of {px} px; {metric.min_patches} are needed")
-        features.append(torch.cat(parts).numpy())
-    return Column(metric.name, float(metric.distance(features[0], features[1])))
+        known[key] = torch.cat(parts).numpy()
+    return known[key]
 
 
-def _patches(trios: Sequence[Trio], side: str, px: int) -> Iterator[Tensor]:
+def _patches(paths: Sequence[Path], px: int) -> Iterator[Tensor]:
     """Patches (3, px, px) side by side from the top left; what is left over at the edges is not used."""
-    for trio in trios:
-        image = trio.load()[0 if side == "restored" else 1][0]
+    for path in paths:
+        image = photo_to_tensor(read_photo(path))[0]
         for top in range(0, image.shape[-2] - px + 1, px):
             for left in range(0, image.shape[-1] - px + 1, px):
                 yield image[:, top : top + px, left : left + px]

@@ -1,6 +1,7 @@
 """Run any restoration network that spandrel loads over a list of pictures: a script for another environment's Python.
 
-`spandrel_worker.py CHECKPOINT JOBS DEVICE`, with JOBS a JSON list of {"input", "output", "tag"}. It says what happens
+`spandrel_worker.py CHECKPOINT JOBS DEVICE`, with JOBS a JSON list of {"input", "output", "photo", "tag"}, where
+"photo" is what messages call it and "tag" is written into the result. It says what happens
 in JSON, a line at a time: what the network is, {"done": N} after each picture, or {"error": ...} as the last line.
 It imports nothing of resharp, because resharp need not be installed there.
 """
@@ -79,16 +80,19 @@ def import_spandrel():
 
 def load(checkpoint, spandrel):
     """The network in a checkpoint file; RGB to RGB of the same size, or a refusal."""
-    if importlib.util.find_spec("spandrel_extra_archs") is not None:
-        import spandrel_extra_archs
+    if importlib.util.find_spec("spandrel_extra_arches") is not None:
+        import spandrel_extra_arches
 
-        spandrel.MAIN_REGISTRY.add(*spandrel_extra_archs.EXTRA_REGISTRY)
+        spandrel.MAIN_REGISTRY.add(*spandrel_extra_arches.EXTRA_REGISTRY)
+        hint = ""
+    else:
+        hint = "; spandrel_extra_arches knows more"
     try:
         model = spandrel.ModelLoader().load_from_file(checkpoint)
     except Exception as error:  # whatever a damaged file makes of a loader
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         if type(error).__name__ == "UnsupportedModelError":
-            reason = "no network that spandrel knows; spandrel_extra_archs knows more"
+            reason = f"no network that spandrel knows{hint}"
         raise RefusalError(f"{checkpoint}: cannot be loaded ({reason})") from error
     kind = f"{model.architecture.name}, {model.input_channels} to {model.output_channels} channels, scale {model.scale}"
     if not isinstance(model, spandrel.ImageModelDescriptor) or (
@@ -112,10 +116,12 @@ def restore(model, device, job):
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error):
             size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-            raise RefusalError(f"{job['input']}: not enough memory for {size}; use a machine with more") from error
+            raise RefusalError(f"{job['photo']}: not enough memory for {size}; use a machine with more") from error
         raise
-    if restored.shape != blurry.shape or not torch.isfinite(restored).all():
-        raise RefusalError(f"{job['input']}: the network gave another size, or values that are not finite numbers")
+    if restored.shape != blurry.shape:
+        raise RefusalError(f"{job['photo']}: the network gave a picture of another size")
+    if not torch.isfinite(restored).all():
+        raise RefusalError(f"{job['photo']}: the network gave values that are not finite numbers")
     values = restored[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     about = PngImagePlugin.PngInfo()
     about.add_text(TAG, job["tag"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -82,15 +83,16 @@ def choose_metrics(names: Sequence[str], weights: Path | None = None) -> list[Pa
         raise ConfigError(f"{what}; choose from {', '.join(METRICS)}")
     builders: dict[str, Callable[[str, Path | None], Metric]] = {
         "niqe": _niqe,
-        "fid": _inception,
-        "kid": _inception,
+        "fid": lambda name, weights: _inception(name, weights, inception),
+        "kid": lambda name, weights: _inception(name, weights, inception),
         "frechet-efficientnet": _efficientnet,
         "psnr-realblur": lambda name, _: _realblur(name, scores),
         "ssim-realblur": lambda name, _: _realblur(name, scores),
     }
     builders |= dict.fromkeys(("psnr", "ssim", "psnr-y", "ssim-y"), _pixels)
     builders |= dict.fromkeys(("lpips-alex", "lpips-vgg", "dists"), _perceptual)
-    scores = RealBlurScores()  # one for both of its figures: they share the alignment
+    # One for both of the figures that share alignment or features.
+    scores, inception = RealBlurScores(), cache(load_inception)
     return [builders[name](name, weights) for name in dict.fromkeys(names)]
 
 
@@ -181,7 +183,7 @@ def _niqe(name: str, weights: Path | None) -> Metric:
     )
 
 
-def _inception(name: str, weights: Path | None) -> Metric:
+def _inception(name: str, weights: Path | None, load: Callable[[Path], Callable[[Tensor], Tensor]]) -> Metric:
     path = find_weights(INCEPTION, weights)
     if path is None:
         return _absent(name, INCEPTION)
@@ -206,7 +208,7 @@ def _inception(name: str, weights: Path | None) -> Metric:
         higher_is_better=False,
         decimals=2 if name == "fid" else 3,
         patch_px=PATCH_PX,
-        features=load_inception(path),
+        features=load(path),
         distance=distance,
         min_patches=least,
     )
