@@ -10,7 +10,7 @@ from PIL import Image
 
 from resharp.cli.deblur import deblur
 from resharp.diffusion.presets import ENSEMBLES, QUALITIES
-from resharp.diffusion.samplers import SAMPLERS
+from resharp.diffusion.sampler_names import SAMPLERS
 from resharp.diffusion.schedule import MAX_STEPS
 from resharp.pipeline import MAX_SAMPLES, DeblurPipeline
 

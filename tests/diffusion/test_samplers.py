@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from resharp.diffusion.samplers import SAMPLERS, make_scheduler, sample
+from resharp.diffusion.sampler_names import SAMPLERS
+from resharp.diffusion.samplers import make_scheduler, sample
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 

@@ -17,7 +17,7 @@ from resharp.analysis.variants import Run
 from resharp.data.blur_config import BlurConfig
 from resharp.data.folders import FolderSource
 from resharp.data.source import Source
-from resharp.diffusion.samplers import SamplerName
+from resharp.diffusion.sampler_names import SamplerName
 from resharp.errors import ConfigError, DataError
 from resharp.evaluate.centre import CentrePair
 from resharp.evaluate.pairs import Pair

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from resharp.diffusion.samplers import SAMPLERS, SamplerName
+from resharp.diffusion.sampler_names import SAMPLERS, SamplerName
 from resharp.diffusion.schedule import MAX_STEPS, SPACINGS, SpacingName
 from resharp.errors import ConfigError
 

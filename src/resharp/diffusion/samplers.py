@@ -8,15 +8,14 @@ exist only in here: they index the grid.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from resharp.diffusion.sampler_names import SAMPLERS
 from resharp.errors import ConfigError
 
-SamplerName = Literal["dpm++", "ddim", "ddpm", "unipc"]
-SAMPLERS: tuple[str, ...] = get_args(SamplerName)
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
 

@@ -1,15 +1,21 @@
-"""The noise schedule: which alpha_bar belongs to which t, and which alpha_bars a sampler visits."""
+"""The noise schedule: which alpha_bar belongs to which t, and which alpha_bars a sampler visits.
+
+torch is imported where a tensor is made: samplers without torch take the same grids as arrays.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from resharp.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 MAX_STEPS = 10_000
 SpacingName = Literal["time", "logsnr"]
@@ -40,8 +46,14 @@ class NoiseSchedule:
 
     def alpha_bars(self) -> Tensor:
         """(T + 1,) float64, decreasing from alpha_bar_0 = 1."""
-        betas = torch.linspace(self.beta_first, self.beta_last, self.train_steps, dtype=torch.float64)
-        return torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, dim=0)])
+        import torch
+
+        return torch.from_numpy(self.levels())
+
+    def levels(self) -> np.ndarray:
+        """`alpha_bars` as an array."""
+        betas = np.linspace(self.beta_first, self.beta_last, self.train_steps)
+        return np.concatenate([[1.0], np.cumprod(1 - betas)])
 
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """Continuous noise levels for training: t ~ Unif{1..T}, alpha_bar ~ Unif(alpha_bar_t, alpha_bar_{t-1}).
@@ -49,6 +61,8 @@ class NoiseSchedule:
         Returns:
             (batch,) float32 on the generator's device.
         """
+        import torch
+
         device = generator.device
         alpha_bars = self.alpha_bars().to(device if device.type != "mps" else "cpu")
         t = torch.randint(1, self.train_steps + 1, (batch,), generator=generator, device=device)
@@ -67,6 +81,8 @@ class NoiseSchedule:
         Returns:
             (batch,) float32 on the generator's device.
         """
+        import torch
+
         device = generator.device
         alpha_bars = self.alpha_bars()
         least, most = (float(alpha_bars[i] / (1 - alpha_bars[i])) for i in (-1, 1))
@@ -84,6 +100,20 @@ class NoiseSchedule:
         start: float | None = None,
         end: float | None = None,
     ) -> Tensor:
+        """`grid_levels` as a tensor."""
+        import torch
+
+        return torch.from_numpy(self.grid_levels(steps, final_variance, spacing=spacing, start=start, end=end))
+
+    def grid_levels(
+        self,
+        steps: int,
+        final_variance: float | None = None,
+        *,
+        spacing: str = "time",
+        start: float | None = None,
+        end: float | None = None,
+    ) -> np.ndarray:
         """The decreasing alpha_bars that a sampler of `steps` steps visits, from the noisiest on.
 
         Args:
@@ -117,19 +147,18 @@ class NoiseSchedule:
             return self._logsnr_grid(steps, start, end)
         if steps > self.train_steps:
             raise ConfigError(f"steps is {steps}; this model's noise schedule has {self.train_steps}")
-        t = torch.arange(1, steps + 1, dtype=torch.float64) * (self.train_steps / steps)
-        return self.alpha_bars()[t.round().long()]
+        t = np.arange(1, steps + 1) * (self.train_steps / steps)
+        return self.levels()[np.rint(t).astype(int)]
 
-    def _own_grid(self, steps: int, final_variance: float) -> Tensor:
+    def _own_grid(self, steps: int, final_variance: float) -> np.ndarray:
         if not self.beta_first < final_variance < 1:
             raise ConfigError(f"final_variance is {final_variance}; allowed: {self.beta_first} to 1, both excluded")
         if steps == 1:
-            return torch.tensor([1 - final_variance], dtype=torch.float64)
-        betas = torch.linspace(self.beta_first, final_variance, steps, dtype=torch.float64)
-        return torch.cumprod(1 - betas, dim=0)
+            return np.array([1 - final_variance])
+        return np.cumprod(1 - np.linspace(self.beta_first, final_variance, steps))
 
-    def _logsnr_grid(self, steps: int, start: float | None, end: float | None) -> Tensor:
-        trained = self.alpha_bars()
+    def _logsnr_grid(self, steps: int, start: float | None, end: float | None) -> np.ndarray:
+        trained = self.levels()
         noisiest, cleanest = float(trained[-1]), float(trained[1])
         start, end = noisiest if start is None else start, cleanest if end is None else end
         if not noisiest <= start < end <= cleanest:
@@ -138,7 +167,7 @@ class NoiseSchedule:
                 f"{cleanest:.7g} of this model's noise schedule"
             )
         low, high = (math.log(level / (1 - level)) for level in (start, end))
-        share = torch.arange(1, steps + 1, dtype=torch.float64) / steps
-        levels = torch.sigmoid(high - share * (high - low))
+        share = np.arange(1, steps + 1) / steps
+        levels = 1 / (1 + np.exp(-(high - share * (high - low))))
         levels[-1] = start  # to the last bit
         return levels
