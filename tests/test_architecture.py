@@ -38,6 +38,20 @@ ALLOWED = {
     "pipeline": {"errors", "hub", "inputs", "progress", "restoration", "serialization", "models", "diffusion"},
     "provenance": {"diffusion", "hub", "pipeline", "receipt", "serialization"},
     "picture": {"errors", "files", "images", "receipt", "assessment", "pipeline", "provenance"},
+    "engines": {
+        *(
+            "errors",
+            "files",
+            "diffusion",
+            "images",
+            "data",
+            "receipt",
+            "assessment",
+            "pipeline",
+            "provenance",
+            "picture",
+        ),
+    },
     "train": {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("restoration", "serialization"),

@@ -55,6 +55,7 @@ class Result:
     trust: dict[str, Any] | None = None
     remark: str | None = None
     dropped: tuple[str, ...] = ()  # what the photo's file has beside the picture and the result has not
+    skipped: bool = False  # its result was there already: --skip-done
     error: str | None = None
 
 

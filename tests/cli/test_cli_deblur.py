@@ -185,6 +185,7 @@ def test_json_is_one_object_with_the_settings_used(resharp, photo, models, tmp_p
         "ensemble": None,
         "spread_maximum": None,
         "dropped": [],
+        "skipped": False,
         "error": None,
     }
     assert (answer["restored"], answer["failed"], answer["error"]) == (1, 0, None)

@@ -15,6 +15,7 @@ from resharp.cli.options import PARTS, DebugOption, DeviceOption, JsonOption, ch
 from resharp.errors import ConfigError, OutputError, ResharpError
 
 if TYPE_CHECKING:
+    from resharp.picture import Result
     from resharp.cli.plan import Failure, Job
     from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
@@ -56,6 +57,12 @@ def deblur(
         str | None, typer.Option(metavar="PATH", help="Write how much samples differ, as a gray PNG.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    skip_done: Annotated[
+        bool, typer.Option("--skip-done", help="Leave alone results whose receipt names the same work.")
+    ] = False,
+    failures_to: Annotated[
+        str | None, typer.Option("--failures", metavar="FILE", help="Write what failed, as .csv or .json.")
+    ] = None,
     no_receipt: Annotated[
         bool, typer.Option("--no-receipt", help="Do not write into results how they were made; see resharp verify.")
     ] = False,
@@ -74,10 +81,17 @@ def deblur(
     model's default does.
     """
     drawing = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
+    from resharp.cli.failures import check_table, write_failures
     from resharp.cli.restore_jobs import failed, restore_all
+    from resharp.engines.orders import Orders
 
     try:
         _check_options(inputs, spread, part, drawing, quality)
+        if skip_done and (no_receipt or spread is not None):
+            raise ConfigError("--skip-done goes by receipts and makes no spread; leave out --no-receipt and --spread")
+        table = None if failures_to is None else Path(failures_to)
+        if table is not None:
+            check_table(table)
         jobs, failures = _jobs(inputs, output)
         place = _spread_place(spread, jobs, overwrite)
         settings = {**drawing, "seed": seed, "output": part}
@@ -89,15 +103,23 @@ def deblur(
             say(json.dumps({"results": [], "restored": 0, "failed": 0, "error": str(error)}))
         raise
     results = [failed(failure.source, failure.error, debug) for failure in failures]
-    results += restore_all(
-        pipeline, jobs, settings, place, overwrite, origin, not force, strip_gps, quiet=as_json, debug=debug
-    )
+    orders = Orders(settings, guard=not force, strip_gps=strip_gps, overwrite=overwrite, skip_done=skip_done)
+    results += restore_all(pipeline, jobs, orders, origin, place, quiet=as_json, debug=debug)
+    if table is not None:
+        write_failures(table, results)
+    return _sum_up(results, as_json)
+
+
+def _sum_up(results: Sequence[Result], as_json: bool) -> int:
+    """The last words; returns the exit code."""
     lost = sum(result.error is not None for result in results)
+    skipped = sum(result.skipped for result in results)
+    restored = len(results) - lost - skipped
     if as_json:
-        counts = {"restored": len(results) - lost, "failed": lost, "error": None}
+        counts = {"restored": restored, "skipped": skipped, "failed": lost, "error": None}
         say(json.dumps({"results": [asdict(result) for result in results], **counts}, indent=2))
-    elif len(results) > 1:
-        note(f"restored {len(results) - lost}, failed {lost}")
+    elif len(results) > 1 or skipped:
+        note(f"restored {restored}, " + (f"skipped {skipped}, " if skipped else "") + f"failed {lost}")
     return 1 if lost else 0
 
 

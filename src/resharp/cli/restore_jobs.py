@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resharp.cli.console import complain, describe, note, report_error, say
 from resharp.errors import ResharpError
 
 if TYPE_CHECKING:
     from resharp.cli.plan import Job
+    from resharp.engines.orders import Orders
     from resharp.picture import Result
     from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
@@ -24,44 +25,31 @@ _MADE_BY = {
 def restore_all(
     pipeline: DeblurPipeline | None,
     jobs: Sequence[Job],
-    settings: dict[str, Any],
-    spread: Path | None,
-    overwrite: bool,
+    orders: Orders,
     origin: Origin | None,
-    guard: bool,
-    strip_gps: bool = False,
+    spread: Path | None,
     *,
     quiet: bool,
     debug: bool,
 ) -> list[Result]:
     """Restore one after the other; a failure is told and does not stop the rest."""
-    from resharp.cli.places import check_file
-    from resharp.picture import restore_file
     from resharp.progress import progress_after_a_second
 
     results: list[Result] = []
+    settings = orders.settings
     told = settings["output"] is not None
     chosen = any(settings[name] is not None for name in ("quality", "fidelity", "ensemble"))
     for i, job in enumerate(jobs, start=1):
         try:
-            check_file(job.target, overwrite=overwrite)
             # File names stay out of the bar: brackets in them would be read as its markup.
             with progress_after_a_second(f"deblurring {i} of {len(jobs)}") as on_step:
-                result = restore_file(
-                    pipeline,
-                    job.source,
-                    job.target,
-                    settings,
-                    spread=spread,
-                    origin=origin,
-                    guard=guard,
-                    strip_gps=strip_gps,
-                    on_step=on_step,
-                )
+                result = _restore_one(pipeline, job, orders, origin, spread, on_step)
         except Exception as error:
             results.append(failed(str(job.source), error, debug))
             continue
         results.append(result)
+        if result.skipped:
+            continue
         if not quiet:
             size = f"{result.width}x{result.height}, {result.seconds:.1f} s"
             say(f"{job.source} -> {job.target} ({size})")
@@ -77,6 +65,32 @@ def restore_all(
             note(_MADE_BY[result.part])
         told = True
     return results
+
+
+def _restore_one(
+    pipeline: DeblurPipeline | None,
+    job: Job,
+    orders: Orders,
+    origin: Origin | None,
+    spread: Path | None,
+    on_step: Callable[[int, int], None],
+) -> Result:
+    from resharp.engines.orders import already_done
+    from resharp.picture import Result, restore_file
+
+    if already_done(pipeline, origin, job.source, job.target, orders, str(job.target)):
+        return Result(str(job.source), str(job.target), skipped=True)
+    return restore_file(
+        pipeline,
+        job.source,
+        job.target,
+        dict(orders.settings),
+        spread=spread,
+        origin=origin,
+        guard=orders.guard,
+        strip_gps=orders.strip_gps,
+        on_step=on_step,
+    )
 
 
 def failed(source: str, error: Exception, debug: bool) -> Result:

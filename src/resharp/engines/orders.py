@@ -1,0 +1,63 @@
+"""How every photo of a run is treated, and whether one of them has been treated already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resharp.errors import OutputError
+
+if TYPE_CHECKING:
+    from resharp.pipeline import DeblurPipeline
+    from resharp.receipt import Origin
+
+
+@dataclass(frozen=True)
+class Orders:
+    """How every photo of a run is treated.
+
+    settings: for `DeblurPipeline.restore`.
+    guard, strip_gps: see `resharp.picture.restore_file`.
+    overwrite: replace files that exist.
+    skip_done: leave results alone that a receipt says are of the same photo, weights and settings.
+    """
+
+    settings: Mapping[str, Any]
+    guard: bool = True
+    strip_gps: bool = False
+    overwrite: bool = False
+    skip_done: bool = False
+
+
+def already_done(
+    pipeline: DeblurPipeline | None, origin: Origin | None, source: Path, target: Path, orders: Orders, name: str
+) -> bool:
+    """Whether there is nothing to do.
+
+    Args:
+        name: the target's name for people.
+
+    Raises:
+        OutputError: the target is there, is not this work's result, and must not be replaced.
+        ImageError, DataError: the photo cannot be read.
+    """
+    there = os.path.lexists(target)
+    if there and not orders.skip_done and not orders.overwrite:
+        raise OutputError(f"{name}: exists already and is kept; add --overwrite to replace it")
+    if not orders.skip_done or not there:
+        return False
+    from resharp.engines.done import is_done
+
+    assert pipeline is not None
+    assert origin is not None
+    if is_done(pipeline, origin, source, target, orders.settings, guard=orders.guard, strip_gps=orders.strip_gps):
+        return True
+    if not orders.overwrite:
+        raise OutputError(
+            f"{name}: exists already, is not what this photo gives with this model and these settings, and is kept; "
+            "add --overwrite to replace it"
+        )
+    return False
