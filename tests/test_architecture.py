@@ -34,8 +34,10 @@ ALLOWED = {
     "serialization": {"errors", "files", "settings", "models", "diffusion"},
     "inputs": {"errors", "images"},
     "receipt": {"errors", "settings"},
-    "assessment": set(),
-    "pipeline": {"errors", "hub", "inputs", "progress", "restoration", "serialization", "models", "diffusion"},
+    "assessment": {"images"},
+    "pipeline": {
+        *("errors", "hub", "images", "inputs", "progress", "restoration", "serialization", "models", "diffusion"),
+    },
     "provenance": {"diffusion", "hub", "pipeline", "receipt", "serialization"},
     "picture": {"errors", "files", "images", "receipt", "assessment", "pipeline", "provenance"},
     "engines": {

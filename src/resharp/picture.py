@@ -21,7 +21,7 @@ from resharp.images.formats import FORMAT_BY_SUFFIX
 from resharp.images.gps import jpeg_without_gps, without_gps
 from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
-from resharp.images.tensors import photo_to_tensor, tensor_to_pixels
+from resharp.images.tensors import samples_tensor
 from resharp.images.writing import check_writable, write_photo
 from resharp.pipeline import DeblurPipeline, Restored
 from resharp.provenance import make_receipt
@@ -89,7 +89,7 @@ def restore_file(
     photo = read_photo(source)
     check_writable(photo, target)
     photo = without_gps(photo) if strip_gps else photo
-    height, width = photo.pixels.shape[:2]
+    height, width = photo.size
     try:
         restored, safe, remark = _restore(pipeline, photo, settings, guard, watching)
         held = guard and restored.output != "input"
@@ -131,12 +131,13 @@ def _restore(
     watching: dict[str, Any],
 ) -> tuple[Restored, Safe, str | None]:
     """Restore, assess and, with `guard`, protect; the last is a line for the user."""
-    blurry = photo_to_tensor(photo)
+    blurry = samples_tensor(photo)
     report = assess_input(blurry)
     chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
     passes = guard and report.motion_blur == "none" and chosen.output != "input"
     restored = pipeline.restore(blurry, **({"output": "input"} if passes else settings), **watching)
-    safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guard and restored.output != "input")
+    guarded = guard and restored.output != "input"
+    safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guarded, in_place=True)
     remark = _no_blur(report) if passes else None if restored.output == "input" else safe.remark
     return replace(restored, image=torch.from_numpy(safe.image)), safe, remark
 
@@ -166,7 +167,7 @@ def _write(
         with atomic_path(target) as temporary:
             temporary.write_bytes(data)
         return True
-    made = photo.with_pixels(tensor_to_pixels(restored.image))
+    made = photo.with_pixels(restored.image[0].permute(1, 2, 0).numpy())
     write_photo(made, target, receipt_for=receipt_for, source_type=_SOURCE_TYPES.get(restored.output))
     return False
 

@@ -13,6 +13,7 @@ from resharp.diffusion.presets import MAX_SAMPLES, QUALITIES, Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 from resharp.hub import locate_model
+from resharp.images.tensors import as_unit
 from resharp.inputs import to_tensor
 from resharp.models.icdpm import ICDPM
 from resharp.progress import progress_after_a_second
@@ -163,7 +164,9 @@ class DeblurPipeline:
         on_sample: OnSample | None = None,
         **asked: Any,
     ) -> Restored:
-        """As `__call__`, on a tensor (B, 3, H, W) in [0, 1] of any device; the result is on the CPU.
+        """As `__call__`, on a tensor (B, 3, H, W) of any device; the result is on the CPU.
+
+        blurry: floats in [0, 1], or uint8 or uint16 samples as photos have them.
 
         asked: see `choose`.
         on_step: called with (network calls done, network calls in all); a mix of an ensemble and the diffusion
@@ -175,8 +178,8 @@ class DeblurPipeline:
         # All settings are checked before any work is done.
         settings = self.choose(quality, **asked)
         if settings.output == "input":
-            return Restored(blurry.float().cpu(), None, "input", settings)
-        blurry = blurry.to(self.device, torch.float32)
+            return Restored(as_unit(blurry).float().cpu(), None, "input", settings)
+        blurry = as_unit(blurry).to(self.device, torch.float32)
         g = None
         if settings.output == "predictor" or settings.ensemble > 1:
             g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview).cpu()

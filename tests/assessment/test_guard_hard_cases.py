@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from resharp.assessment import assess_input, guard
+from resharp.assessment import assess_input, guard, reblur_consistency
 from resharp.assessment.flat import flat_weights
 from resharp.pipeline import DeblurPipeline
 
@@ -126,6 +128,23 @@ def test_an_input_is_not_written_to():
     guard(blurry, harmed, assess_input(blurry))
     assert torch.equal(blurry, before[0])
     assert torch.equal(harmed, before[1])
+
+
+@pytest.mark.parametrize("verdict", ["some", "unsure"])
+def test_in_place_and_from_samples_it_is_the_same(monkeypatch, verdict):
+    """Strips look back at rows that have been written over; photos come as their 8-bit samples."""
+    monkeypatch.setattr("resharp.assessment.guarding.STRIP_PX", 64)
+    samples = (blurry_shapes() * 255).round().byte()
+    blurry = samples / 255
+    harmed, report = coloured_noise(blurry), replace(assess_input(blurry), motion_blur=verdict)
+    assert assess_input(samples) == assess_input(blurry)
+    expected = guard(blurry, harmed, report)
+    seen = reblur_consistency(blurry, expected.image)
+    again = guard(samples, harmed, report, out=harmed.numpy())
+    assert again.image.ctypes.data == harmed.data_ptr()
+    assert np.array_equal(again.image, expected.image)
+    assert (again.kept_share, again.notes) == (expected.kept_share, expected.notes)
+    assert reblur_consistency(samples, harmed).explained == seen.explained
 
 
 def test_shapes_that_differ_are_refused():

@@ -166,7 +166,7 @@ def test_another_size_is_found(made, verdict):
     result = made()
     text = read_receipt(result)
     photo = read_photo(result)
-    cut = replace(photo, pixels=np.ascontiguousarray(photo.pixels[:-1]))
+    cut = replace(photo, samples=np.ascontiguousarray(photo.pixels[:-1]))
     write_photo(cut, result, receipt_for=lambda samples: text)
     found = verdict(result)
     assert (found["verdict"], found["largest_difference"]) == ("changed pixels", None)

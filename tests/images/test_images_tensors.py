@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from resharp.images.photo import Photo, PhotoMeta
 from resharp.images.reading import read_photo
-from resharp.images.tensors import photo_to_tensor, tensor_to_pixels
+from resharp.images.tensors import as_unit, photo_to_tensor, samples_tensor, tensor_to_pixels
 from resharp.images.writing import write_photo
 
 
@@ -39,6 +39,28 @@ def test_values_are_cut_and_other_types_accepted():
     pixels = tensor_to_pixels(tensor)
     assert pixels.dtype == np.float32
     assert pixels.ravel().tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_samples_become_the_same_floats_in_numpy_and_in_torch(dtype):
+    top = np.iinfo(dtype).max
+    every = np.resize(np.arange(top + 1), (-(-(top + 1) // 48), 16, 3)).astype(dtype)
+    photo = Photo(every)
+    floats = as_unit(samples_tensor(photo))
+    assert samples_tensor(photo).data_ptr() == every.ctypes.data
+    assert floats.is_contiguous()
+    assert torch.equal(floats, photo_to_tensor(photo))
+    assert np.array_equal(tensor_to_pixels(floats), every.astype(np.float32) / np.float32(top))
+    assert np.array_equal(photo.pixels, every.astype(np.float32) / np.float32(top))
+
+
+def test_a_photo_read_keeps_its_samples_and_lets_them_be_shared(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    write_photo(Photo(levels), tmp_path / "a.png")
+    photo = read_photo(tmp_path / "a.png")
+    assert photo.samples.dtype == np.uint8
+    assert np.array_equal(photo.samples, levels)
+    assert samples_tensor(photo).data_ptr() == photo.samples.ctypes.data
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 4), (2, 3, 4, 4), (1, 1, 4, 4)])

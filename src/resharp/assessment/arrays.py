@@ -1,6 +1,6 @@
 """Pictures as numpy arrays, and the means, maxima and enlargements that the checks need of them.
 
-numpy alone, so that the same checks run with and without torch.
+numpy alone, no torch, so that the same checks run with and without torch.
 """
 
 from __future__ import annotations
@@ -9,21 +9,30 @@ from typing import Any
 
 import numpy as np
 
+from resharp.images.photo import as_floats
+
+
+def as_samples(image: Any) -> np.ndarray:
+    """An array or torch tensor of any device as an array without a copy: unsigned samples as they are, else float32."""
+    if hasattr(image, "detach"):  # torch is not imported here: whoever has a tensor has imported it
+        image = image.detach()
+        image = (image.float() if image.is_floating_point() else image).cpu().numpy()
+    image = np.asarray(image)
+    return image if image.dtype.kind == "u" else np.asarray(image, dtype=np.float32)
+
 
 def as_array(image: Any) -> np.ndarray:
-    """float32 on the CPU of an array or a torch tensor of any device, without a copy where there need be none."""
-    if hasattr(image, "detach"):  # torch is not imported here: whoever has a tensor has imported it
-        image = image.detach().float().cpu().numpy()
-    return np.asarray(image, dtype=np.float32)
+    """As `as_samples`, but unsigned samples too as float32 in [0, 1]."""
+    return as_floats(as_samples(image))
 
 
 def as_picture(image: Any) -> np.ndarray:
-    """`as_array` of one picture.
+    """`as_samples` of one picture: a large photo is not made four times larger to be looked at in parts.
 
     Raises:
         ValueError: its shape is not (1, 3, H, W), or it is empty.
     """
-    array = as_array(image)
+    array = as_samples(image)
     if array.ndim != 4 or array.shape[:2] != (1, 3) or array.size == 0:
         raise ValueError(f"expected a picture of shape (1, 3, H, W), got {array.shape}")
     return array
@@ -35,7 +44,7 @@ def as_two_pictures(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: the shapes differ or are not (1, 3, H, W).
     """
-    one, other = as_array(first), as_array(second)
+    one, other = as_samples(first), as_samples(second)
     if one.ndim != 4 or one.shape[:2] != (1, 3) or one.shape != other.shape:
         raise ValueError(f"expected two (1, 3, H, W) of one shape, got {one.shape}, {other.shape}")
     return one, other

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from resharp.assessment.arrays import as_two_pictures, window_means
+from resharp.assessment.arrays import as_array, as_two_pictures, window_means
 from resharp.assessment.kernel_fit import blur, fit_kernels
 from resharp.assessment.measures import measure
 from resharp.assessment.tiles import busiest_tiles, cut, spread_places
@@ -46,7 +46,7 @@ def reblur_consistency(blurry: Any, restored: Any, noise_sigma: float | None = N
     A result that is the input explains it fully: this tells invented content, not missing sharpness.
 
     Args:
-        blurry, restored: (1, 3, H, W) in [0, 1], arrays or tensors, any size.
+        blurry, restored: (1, 3, H, W) in [0, 1] or samples, arrays or tensors, any size.
         noise_sigma: the input's noise on [0, 1]; None estimates it.
 
     Raises:
@@ -59,7 +59,7 @@ def reblur_consistency(blurry: Any, restored: Any, noise_sigma: float | None = N
     kernel_px = min(KERNEL_PX, max(1, min(height, width) // 4 - 1 | 1))
     tile_px = VALID_PX + kernel_px - 1
     places = _places(blurry, restored, tile_px)
-    light = [np.concatenate([_light(cut(image, place, tile_px)) for place in places]) for image in (blurry, restored)]
+    light = [np.concatenate([_light(_cut(image, place, tile_px)) for place in places]) for image in (blurry, restored)]
     kernels = fit_kernels(light[1], light[0], kernel_px)
     identity = np.zeros_like(kernels)
     identity[:, kernel_px // 2, kernel_px // 2] = 1
@@ -83,14 +83,18 @@ def _places(blurry: np.ndarray, restored: np.ndarray, tile_px: int) -> list[tupl
     busy = busiest_tiles(blurry, tile_px, MOST_TILES)
     every = [(t, s) for t in spread_places(blurry.shape[-2], tile_px) for s in spread_places(blurry.shape[-1], tile_px)]
     green = [image[:, 1] for image in (blurry, restored)]
-    change = {p: float(np.abs(cut(green[1], p, tile_px) - cut(green[0], p, tile_px)).mean()) for p in every}
+    change = {p: float(np.abs(_cut(green[1], p, tile_px) - _cut(green[0], p, tile_px)).mean()) for p in every}
     changed = sorted(every, key=lambda place: (-change[place], place))
     changed = [place for place in changed if place not in busy][:MOST_TILES]
     return sorted(busy + changed)
 
 
+def _cut(image: np.ndarray, place: tuple[int, int], tile_px: int) -> np.ndarray:
+    return as_array(cut(image, place, tile_px))
+
+
 def _change(blurry: np.ndarray, restored: np.ndarray, places: list[tuple[int, int]], tile_px: int) -> float:
-    squares = [np.square(cut(restored, p, tile_px) - cut(blurry, p, tile_px)).mean() for p in places]
+    squares = [np.square(_cut(restored, p, tile_px) - _cut(blurry, p, tile_px)).mean() for p in places]
     return float(np.sqrt(np.mean(squares)))
 
 

@@ -1,6 +1,6 @@
 """Protections that hold for any model: what a result may not do to a photo.
 
-All work is done in strips of rows, so that only the result itself is as large as the photo.
+All work is done in strips of rows, so that nothing else is as large as the photo and its result.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from resharp.assessment.arrays import as_two_pictures
-from resharp.assessment.flat import flat_weights, limited_change
+from resharp.assessment.arrays import as_array, as_two_pictures
+from resharp.assessment.flat import CELL_PX, flat_weights, limited_change
 from resharp.assessment.report import InputReport
 
 STRIP_PX = 512
+# Wider photos get lower strips, so that the work on one takes no more than some 0.5 GB.
+WIDEST_PX = 6000
 HALO_PX = 64  # how far beyond a strip its statistics look; more than flat.py's reach
 # Changing a photo that may be sharp: the root mean square kept below this leaves 40 dB after rounding to 8 bits.
 UNSURE_CHANGE = 0.0095
@@ -38,7 +40,7 @@ class Guarded:
     notes: tuple[str, ...]
 
 
-def guard(blurry: Any, restored: Any, report: InputReport) -> Guarded:
+def guard(blurry: Any, restored: Any, report: InputReport, *, out: np.ndarray | None = None) -> Guarded:
     """Take back what a result should not have done. Deterministic; the same for every model.
 
     1. Without motion blur the photo is returned as it was; where that is not sure, the change is scaled down to
@@ -48,21 +50,28 @@ def guard(blurry: Any, restored: Any, report: InputReport) -> Guarded:
        brightness or colour, does not rise above the photo's own by more than `flat.GRAIN_SLACK`.
 
     Args:
-        blurry, restored: (1, 3, H, W) in [0, 1], arrays or tensors; neither is written to.
+        blurry, restored: (1, 3, H, W) in [0, 1] or samples, arrays or tensors; neither is written to, unless it is
+            `out`.
         report: `assess_input(blurry)`.
+        out: float32, where the image is put; may be `restored` itself. None makes a new one.
 
     Raises:
         ValueError: the shapes differ or are not (1, 3, H, W).
     """
     blurry, restored = as_two_pictures(blurry, restored)
     if report.motion_blur == "none":
-        same = np.array_equal(blurry, restored)
-        return Guarded(blurry.copy(), float(same), () if same else ("no motion blur found: the photo is unchanged",))
+        photo = np.array(as_array(blurry))
+        same = np.array_equal(photo, as_array(restored))
+        return Guarded(photo, float(same), () if same else ("no motion blur found: the photo is unchanged",))
     is_gray = _is_gray(blurry)
-    image = np.empty(blurry.shape, dtype=np.float32)
+    image = np.empty(blurry.shape, dtype=np.float32) if out is None else out
     asked = kept = 0.0
-    for top, bottom, above, below in _strips(blurry.shape[-2]):
-        photo, result = blurry[..., above:below, :], restored[..., above:below, :]
+    # Rows that the next strip looks back at, as they were: `out` may be overwriting them.
+    behind = as_array(restored[..., :0, :])
+    for top, bottom, above, below in _strips(blurry.shape):
+        photo = as_array(blurry[..., above:below, :])
+        result = np.concatenate([behind, as_array(restored[..., top:below, :])], axis=-2)
+        behind = np.array(as_array(restored[..., max(0, bottom - HALO_PX) : bottom, :]))
         change = np.nan_to_num(np.clip(result, 0, 1) - photo)
         own = slice(top - above, bottom - above)
         asked += _energy(change[..., own, :])
@@ -70,14 +79,14 @@ def guard(blurry: Any, restored: Any, report: InputReport) -> Guarded:
             change = np.repeat(change.mean(axis=1, keepdims=True), 3, axis=1)
         change = limited_change(photo, change, flat_weights(photo, report.noise_sigma))[..., own, :]
         image[..., top:bottom, :] = np.clip(photo[..., own, :] + change, 0, 1)
-        kept += _energy(image[..., top:bottom, :] - blurry[..., top:bottom, :])
+        kept += _energy(image[..., top:bottom, :] - photo[..., own, :])
     notes = ["flat areas kept their colour and grain"] if kept < 0.8 * asked else []
     if report.motion_blur == "unsure":
         size = (kept / blurry.size) ** 0.5
         if size > UNSURE_CHANGE:
             share = np.float32(UNSURE_CHANGE / size)
-            for top, bottom, _, _ in _strips(blurry.shape[-2]):
-                photo, rows = blurry[..., top:bottom, :], image[..., top:bottom, :]
+            for top, bottom, _, _ in _strips(blurry.shape):
+                photo, rows = as_array(blurry[..., top:bottom, :]), image[..., top:bottom, :]
                 rows += (1 - share) * (photo - rows)
             kept *= (UNSURE_CHANGE / size) ** 2
             notes.append(NOT_SURE)
@@ -88,13 +97,16 @@ def _energy(change: np.ndarray) -> float:
     return float(np.square(change).sum(dtype=np.float64))
 
 
-def _strips(height: int) -> Iterator[tuple[int, int, int, int]]:
+def _strips(shape: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
     """Rows [top, bottom) and, around them, what their statistics see; beginnings are multiples of 4."""
-    for top in range(0, height, STRIP_PX):
-        bottom = min(height, top + STRIP_PX)
+    height, width = shape[-2:]
+    lower = max(HALO_PX, STRIP_PX * WIDEST_PX // width // CELL_PX * CELL_PX)
+    step = STRIP_PX if width <= WIDEST_PX else lower
+    for top in range(0, height, step):
+        bottom = min(height, top + step)
         yield top, bottom, max(0, top - HALO_PX), min(height, bottom + HALO_PX)
 
 
 def _is_gray(image: np.ndarray) -> bool:
-    rows = (image[..., top:bottom, :] for top, bottom, _, _ in _strips(image.shape[-2]))
+    rows = (as_array(image[..., top:bottom, :]) for top, bottom, _, _ in _strips(image.shape))
     return all(bool((row.max(axis=1) - row.min(axis=1) <= GRAY_WITHIN).all()) for row in rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from resharp.assessment.arrays import as_array, cell_means
+from resharp.assessment.arrays import as_array, as_samples, cell_means
 from resharp.assessment.tiles import cut, gray, spread_places
 
 # Shares are counted on at most about this many pixels, evenly spread.
@@ -39,15 +39,15 @@ class Measures:
 
 
 def measure(image: Any) -> Measures:
-    """Measures of (1, 3, H, W) in [0, 1], array or tensor, any size."""
-    image = as_array(image)
+    """Measures of (1, 3, H, W) in [0, 1] or samples, array or tensor, any size."""
+    image = as_samples(image)
     tiles = [gray(cut(image, place)) for place in _even_tiles(image)]
     blocks = np.concatenate([_block_statistics(tile) for tile in tiles], axis=1)  # (3, N): mean, deviation, noise
     noise = _noise(blocks[0], blocks[2])
     flat = (blocks[1] < FLAT_DEVIATION + 1.2 * noise).mean() if blocks.shape[1] else 1.0
     step = max(1, int((image.shape[-1] * image.shape[-2] / MOST_PIXELS) ** 0.5))
-    pixels = np.ascontiguousarray(image[:, :, ::step, ::step])
-    equal = [np.rint(cut(image, place) * 255) for place in _even_tiles(image)]
+    pixels = np.ascontiguousarray(as_array(image[:, :, ::step, ::step]))
+    equal = [np.rint(as_array(cut(image, place)) * 255) for place in _even_tiles(image)]
     return Measures(
         noise_sigma=noise,
         dark_share=float((gray(pixels) < DARK_BELOW).mean()),

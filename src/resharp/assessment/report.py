@@ -63,7 +63,7 @@ def assess_input(blurry: Any) -> InputReport:
     """Look at a photo; the time taken does not grow with its size beyond a few megapixels.
 
     Args:
-        blurry: (1, 3, H, W) in [0, 1], an array or a tensor, any size from 1x1.
+        blurry: (1, 3, H, W), an array or a tensor, any size from 1x1: floats in [0, 1], or samples of a photo.
 
     Raises:
         ValueError: another shape.

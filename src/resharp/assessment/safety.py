@@ -54,17 +54,27 @@ def unlike(report: InputReport) -> str:
 
 
 def make_safe(
-    blurry: Any, restored: Any, report: InputReport, spread: Any | None = None, *, guarded: bool = True
+    blurry: Any,
+    restored: Any,
+    report: InputReport,
+    spread: Any | None = None,
+    *,
+    guarded: bool = True,
+    in_place: bool = False,
 ) -> Safe:
     """Guard and judge one picture.
 
     Args:
-        blurry, restored: (1, 3, H, W) in [0, 1], arrays or tensors.
+        blurry, restored: (1, 3, H, W) in [0, 1], arrays or tensors; blurry may be the samples of a photo.
         report: `assess_input(blurry)`.
         spread: (1, 1, H, W), from several samples, or None.
         guarded: without the guard the judgement is made all the same.
+        in_place: let the guard write over `restored`, which must be float32 on the CPU.
     """
-    held = guard(blurry, restored, report) if guarded else Guarded(as_array(restored), 1.0, ())
+    restored = as_array(restored)
+    held = Guarded(restored, 1.0, ())
+    if guarded:
+        held = guard(blurry, restored, report, out=restored if in_place else None)
     consistency = reblur_consistency(blurry, held.image, report.noise_sigma)
     if guarded and report.motion_blur == "none":
         spread = None  # of samples that were not used

@@ -27,14 +27,14 @@ def busiest_tiles(image: Any, tile_px: int = TILE_PX, most: int = MOST_TILES) ->
     """Top and left of the tiles with the most contrast, at most `most`, the busiest first.
 
     Args:
-        image: (1, 3, H, W) in [0, 1], array or tensor; a photo smaller than a tile is one tile.
+        image: (1, 3, H, W) in [0, 1] or samples, array or tensor; a photo smaller than a tile is one tile.
     """
-    green = as_array(image[0, 1])
+    green = image[0, 1]
     height, width = green.shape
     found: list[tuple[float, int, int]] = []
     for top in spread_places(height, tile_px):
         for left in spread_places(width, tile_px):
-            tile = green[top : top + tile_px, left : left + tile_px]
+            tile = as_array(green[top : top + tile_px, left : left + tile_px])
             # Every fourth line is enough to rank tiles, and reads a quarter of the memory.
             across = np.abs(np.diff(tile[::4], axis=1)).sum() / max(1, tile[::4].shape[0])
             down = np.abs(np.diff(tile[:, ::4], axis=0)).sum() / max(1, tile[:, ::4].shape[1])

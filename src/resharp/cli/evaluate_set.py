@@ -154,7 +154,7 @@ def _is_there(model: OwnModel, photo: SetPhoto, target: Path) -> bool:
 
 def _restore(model: OwnModel, photo: SetPhoto, target: Path) -> None:
     blurry = read_photo(photo.blurry)
-    height, width = blurry.pixels.shape[:2]
+    height, width = blurry.size
     try:
         restored = model.pipeline.restore(photo_to_tensor(blurry), seed=model.seed, **model.asked)
     except (MemoryError, RuntimeError) as error:

@@ -99,4 +99,4 @@ def _shorter_side(path: Path) -> int:
         with Image.open(path, formats=READABLE_FORMATS) as image:
             return min(image.size)
     except Exception:  # whatever is wrong, reading the photo says it in one line
-        return min(read_photo(path).pixels.shape[:2])
+        return min(read_photo(path).size)

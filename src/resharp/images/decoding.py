@@ -78,8 +78,8 @@ def decode(image: Image.Image, path: Path) -> Samples:
 
 
 def turn_upright(values: np.ndarray, orientation: int) -> np.ndarray:
-    """Apply an EXIF orientation, 1 to 8, to an array of shape (H, W, ...)."""
-    return np.ascontiguousarray(_UPRIGHT[orientation](values))
+    """Apply an EXIF orientation, 1 to 8, to an array of shape (H, W, ...); what Pillow lent is copied."""
+    return np.require(_UPRIGHT[orientation](values), requirements=("C", "W"))
 
 
 def _fitting(icc: bytes | None, space: str) -> bytes | None:

@@ -45,7 +45,7 @@ def decoded_size(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: the file cannot be read, or is damaged.
     """
-    height, width = read_photo(path).pixels.shape[:2]
+    height, width = read_photo(path).size
     return width, height
 
 

@@ -40,15 +40,25 @@ class PhotoMeta:
 class Photo:
     """A photo of H x W pixels, upright.
 
-    pixels: (H, W, 3) float32 in [0, 1], gamma-encoded RGB as stored, in the file's own colour space;
-        a gray photo has three equal channels.
+    samples: (H, W, 3) uint8 or uint16 as read from a file, or float32 in [0, 1]: gamma-encoded RGB as stored, in the
+        file's own colour space; a gray photo has three equal channels.
     alpha: (H, W) float32 in [0, 1], or None for an opaque photo. Restoration leaves it alone, and
-        `pixels` keeps the stored colour where alpha is 0.
+        `samples` keeps the stored colour where alpha is 0.
     """
 
-    pixels: np.ndarray
+    samples: np.ndarray
     alpha: np.ndarray | None = None
     meta: PhotoMeta = field(default_factory=PhotoMeta)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self.samples.shape[0], self.samples.shape[1]
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(H, W, 3) float32 in [0, 1]: `samples` themselves if they are, else made anew at each call."""
+        return as_floats(self.samples)
 
     def with_pixels(self, pixels: np.ndarray) -> Photo:
         """The same photo with other pixels of the same shape, (H, W, 3); alpha and metadata stay.
@@ -56,6 +66,15 @@ class Photo:
         Raises:
             ValueError: the shape differs.
         """
-        if pixels.shape != self.pixels.shape:
-            raise ValueError(f"pixels have shape {pixels.shape}, the photo has {self.pixels.shape}")
-        return replace(self, pixels=np.asarray(pixels, dtype=np.float32))
+        if pixels.shape != self.samples.shape:
+            raise ValueError(f"pixels have shape {pixels.shape}, the photo has {self.samples.shape}")
+        return replace(self, samples=np.asarray(pixels, dtype=np.float32))
+
+
+def as_floats(samples: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 samples as float32 in [0, 1]; floats as they are."""
+    if samples.dtype.kind != "u":
+        return samples
+    scaled = samples.astype(np.float32)
+    scaled /= np.float32(np.iinfo(samples.dtype).max)
+    return scaled

@@ -19,7 +19,7 @@ from resharp.images.exif import exif_of, orientation_of
 from resharp.images.extras import extras_of
 from resharp.images.formats import FOREIGN_SIGNATURES, FORMAT_BY_SUFFIX, READABLE_FORMATS, RESULT_MARK
 from resharp.images.modern import modern_format, remedy
-from resharp.images.photo import Photo, PhotoMeta
+from resharp.images.photo import Photo, PhotoMeta, as_floats
 from resharp.images.png_text import texts_of
 from resharp.images.raw import ADVICE, is_raw
 from resharp.images.xmp import lasting
@@ -109,9 +109,8 @@ def _read_opened(image: Image.Image, path: Path) -> Photo:
     values, kind, icc = decode(image, path)
     values = turn_upright(values, orientation_of(image))
     bit_depth = 16 if values.dtype == np.uint16 else 8
-    scaled = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)  # (H, W, C)
-    alpha = scaled[:, :, -1].copy() if values.shape[2] in (2, 4) else None
-    colours = scaled[:, :, :3] if values.shape[2] >= 3 else np.repeat(scaled[:, :, :1], 3, axis=2)
+    alpha = as_floats(values[:, :, -1]) if values.shape[2] in (2, 4) else None
+    colours = values[:, :, :3] if values.shape[2] >= 3 else np.repeat(values[:, :, :1], 3, axis=2)
     meta = PhotoMeta(
         format="JPEG" if image.format == "MPO" else str(image.format),
         kind=kind,

@@ -10,9 +10,24 @@ from resharp.images.photo import Photo
 
 def photo_to_tensor(photo: Photo) -> torch.Tensor:
     """The photo's pixels as a new (1, 3, H, W) float32 tensor in [0, 1], on the CPU."""
-    tensor = torch.from_numpy(photo.pixels).permute(2, 0, 1).unsqueeze(0)  # (1, 3, H, W)
+    tensor = samples_tensor(photo)
+    floats = as_unit(tensor)
     # clone: writing into the tensor must never change the photo.
-    return tensor.clone(memory_format=torch.contiguous_format)
+    return floats.clone(memory_format=torch.contiguous_format) if floats is tensor else floats
+
+
+def samples_tensor(photo: Photo) -> torch.Tensor:
+    """The photo's samples as a (1, 3, H, W) tensor of their own type that shares their memory: not to be written to."""
+    samples = photo.samples
+    return torch.from_numpy(samples if samples.flags.writeable else samples.copy()).permute(2, 0, 1).unsqueeze(0)
+
+
+def as_unit(samples: torch.Tensor) -> torch.Tensor:
+    """uint8 or uint16 samples as float32 in [0, 1], contiguous; floats as they are."""
+    if samples.is_floating_point():
+        return samples
+    top = torch.iinfo(samples.dtype).max
+    return samples.to(torch.float32, memory_format=torch.contiguous_format).div_(top)
 
 
 def tensor_to_pixels(tensor: torch.Tensor) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +25,11 @@ from resharp.images.formats import (
     RESULT_MARK,
 )
 from resharp.images.modern import remedy
-from resharp.images.photo import Photo, PhotoMeta
+from resharp.images.photo import Photo, PhotoMeta, as_floats
 from resharp.images.tiff import write_tiff
 from resharp.images.xmp import SourceType
+
+_ROWS_AT_ONCE = 256
 
 
 def write_photo(
@@ -59,7 +61,7 @@ def write_photo(
     path = Path(path)
     check_writable(photo, path)
     format = _format_for(path)
-    if not np.isfinite(photo.pixels).all():
+    if not all(np.isfinite(photo.samples[rows]).all() for rows in _strips(photo)):
         raise ImageError(f"{path}: the result has pixels that are not numbers; try another device or dtype")
 
     values = samples_for(replace(photo, alpha=_alpha_to_write(photo, path, format)), format)
@@ -89,7 +91,7 @@ def check_writable(photo: Photo, path: str | os.PathLike[str]) -> None:
         raise ImageError(f"{path}: cannot be written: {remedy(format)}")
     _alpha_to_write(photo, path, format)
     longest = LONGEST_SIDE_PX.get(format)
-    if longest is not None and max(photo.pixels.shape[:2]) > longest:
+    if longest is not None and max(photo.size) > longest:
         raise ImageError(f"{path}: {format} ends at {longest} pixels a side; choose PNG or TIFF")
 
 
@@ -99,14 +101,23 @@ def samples_for(photo: Photo, format: str) -> np.ndarray:
     C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha. A file of a lossless format, read and given here, gives
     the samples it was written from.
     """
-    channels = [photo.pixels]
-    if photo.meta.kind == "gray" and format in HOLDS_GRAY:
-        # A network's three channels are three estimates of one gray: their mean is the best of them.
-        channels = [photo.pixels.mean(axis=2, keepdims=True)]
-    if photo.alpha is not None:
-        channels.append(photo.alpha[:, :, None])
+    gray = photo.meta.kind == "gray" and format in HOLDS_GRAY
     deep = photo.meta.bit_depth == 16 and format in HOLDS_16_BITS
-    return _quantise(np.concatenate(channels, axis=2), np.uint16 if deep else np.uint8)
+    count = (1 if gray else 3) + (photo.alpha is not None)
+    found = np.empty((*photo.size, count), np.uint16 if deep else np.uint8)
+    for rows in _strips(photo):
+        pixels = as_floats(photo.samples[rows])
+        # A network's three channels are three estimates of one gray: their mean is the best of them.
+        channels = [pixels.mean(axis=2, keepdims=True) if gray else pixels]
+        if photo.alpha is not None:
+            channels.append(photo.alpha[rows, :, None])
+        found[rows] = _quantise(np.concatenate(channels, axis=2), found.dtype.type)
+    return found
+
+
+def _strips(photo: Photo) -> Iterator[slice]:
+    """Its rows, some at a time, so that nothing in floating point is as large as the photo."""
+    return (slice(top, top + _ROWS_AT_ONCE) for top in range(0, photo.size[0], _ROWS_AT_ONCE))
 
 
 def output_path(
