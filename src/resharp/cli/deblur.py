@@ -15,8 +15,8 @@ from resharp.cli.options import PARTS, DebugOption, DeviceOption, JsonOption, ch
 from resharp.errors import ConfigError, OutputError, ResharpError
 
 if TYPE_CHECKING:
-    from resharp.picture import Result
     from resharp.cli.plan import Failure, Job
+    from resharp.picture import Result
     from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
 

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from resharp.assessment import assess_input
-from resharp.provenance import make_receipt
 from resharp.diffusion.presets import Preset
 from resharp.errors import ImageError
 from resharp.images.gps import jpeg_without_gps, without_gps
@@ -19,6 +17,7 @@ from resharp.images.reading import read_photo
 from resharp.images.receipts import read_receipt
 from resharp.images.tensors import photo_to_tensor
 from resharp.pipeline import DeblurPipeline, Restored
+from resharp.provenance import make_receipt
 from resharp.receipt import Origin, Receipt
 
 
@@ -67,7 +66,7 @@ def _inputs(
     pipeline: DeblurPipeline, origin: Origin, chosen: Preset, source: Path, settings: Mapping[str, Any], guard: bool
 ) -> dict[str, Any]:
     """What a receipt would say of everything that decides the pixels."""
-    expected = Restored(torch.empty(0), None, chosen.output, chosen)
+    expected = Restored(None, None, chosen.output, chosen)  # type: ignore[arg-type]  # of no pixels yet
     guard = guard and chosen.output != "input"
     nothing = np.zeros((1, 1, 3), dtype=np.uint8)
     seed = settings.get("seed", 0)
