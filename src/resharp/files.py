@@ -12,19 +12,22 @@ from resharp.errors import OutputError
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, token: str = "") -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block ends without an error.
 
     The temporary name keeps the suffix, so that writers which choose a format by suffix do the same.
     On any error, Ctrl-C included and in the program SIGTERM too, the temporary file is removed and `path` is left
     as it was.
 
+    Args:
+        token: begins the temporary name's random part, so that one who kills a process can find what it left.
+
     Raises:
         OutputError: the folder is missing or cannot be written, or the disk is full.
     """
     path = Path(path)
     # The name is known before the file is made, so that no interruption comes between the making and the removing.
-    temporary = path.parent / f".resharp-{secrets.token_hex(4)}{path.suffix}"
+    temporary = path.parent / f".resharp-{token}{secrets.token_hex(4)}{path.suffix}"
     try:
         _make(temporary, path)
         yield temporary

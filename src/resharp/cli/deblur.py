@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from resharp.errors import ConfigError, OutputError, ResharpError
 
 if TYPE_CHECKING:
     from resharp.cli.plan import Failure, Job
+    from resharp.cli.scale import Outcome
     from resharp.picture import Result
     from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
@@ -24,7 +26,7 @@ _SPREAD = "--spread shows how samples differ: add --samples 2 or more"
 
 
 def deblur(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, and folders to search.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, folders, Parquet; paths or URLs.")],
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="OUT", help="A file or a folder; default NAME.deblurred.EXT."),
@@ -63,6 +65,12 @@ def deblur(
     failures_to: Annotated[
         str | None, typer.Option("--failures", metavar="FILE", help="Write what failed, as .csv or .json.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="local|ray", help="This process, or Ray's workers on many machines.")
+    ] = "local",
+    workers: Annotated[int | None, typer.Option(help="Workers at most, with --engine ray.")] = None,
+    image_column: Annotated[str, typer.Option(help="Parquet's column of encoded photos.")] = "image",
+    name_column: Annotated[str, typer.Option(help="Parquet's column of their names.")] = "name",
     no_receipt: Annotated[
         bool, typer.Option("--no-receipt", help="Do not write into results how they were made; see resharp verify.")
     ] = False,
@@ -81,44 +89,56 @@ def deblur(
     model's default does.
     """
     drawing = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
-    from resharp.cli.failures import check_table, write_failures
+    settings = {**drawing, "seed": seed, "output": part}
+    settings |= {"quality": quality, "fidelity": fidelity, "ensemble": ensemble}
+    from resharp.cli.failures import check_table
     from resharp.cli.restore_jobs import failed, restore_all
+    from resharp.cli.scale import Scale
     from resharp.engines.orders import Orders
 
+    orders = Orders(settings, not force, strip_gps, overwrite, skip_done or (engine == "ray" and not overwrite))
+    load = partial(_pipeline, model, settings=settings)
     try:
         _check_options(inputs, spread, part, drawing, quality)
         if skip_done and (no_receipt or spread is not None):
             raise ConfigError("--skip-done goes by receipts and makes no spread; leave out --no-receipt and --spread")
-        table = None if failures_to is None else Path(failures_to)
-        if table is not None:
-            check_table(table)
+        table = None if failures_to is None else check_table(Path(failures_to))
+        scale = Scale(engine, workers, image_column, name_column)
+        if scale.needs_tasks(inputs, output):
+            if spread is not None:
+                raise ConfigError("--spread is for photos on this disk, one at a time")
+            from resharp.cli.deblur_many import deblur_many
+
+            outcome = deblur_many(
+                inputs, output, model, load, device, orders, scale, receipts=not no_receipt, quiet=as_json
+            )
+            return _sum_up(outcome, table, as_json)
         jobs, failures = _jobs(inputs, output)
         place = _spread_place(spread, jobs, overwrite)
-        settings = {**drawing, "seed": seed, "output": part}
-        settings |= {"quality": quality, "fidelity": fidelity, "ensemble": ensemble}
-        pipeline = _pipeline(model, device, settings, spread) if jobs else None
+        pipeline = load(device, spread=spread) if jobs else None
         origin = _origin(model) if jobs and not no_receipt else None
     except ResharpError as error:
         if as_json:
             say(json.dumps({"results": [], "restored": 0, "failed": 0, "error": str(error)}))
         raise
     results = [failed(failure.source, failure.error, debug) for failure in failures]
-    orders = Orders(settings, guard=not force, strip_gps=strip_gps, overwrite=overwrite, skip_done=skip_done)
     results += restore_all(pipeline, jobs, orders, origin, place, quiet=as_json, debug=debug)
+    return _sum_up(results, table, as_json)
+
+
+def _sum_up(results: Sequence[Result] | Outcome, table: Path | None, as_json: bool) -> int:
+    """The last words, and the table of failures; returns the exit code."""
+    from resharp.cli.failures import write_failures
+    from resharp.cli.scale import Outcome
+
+    outcome = results if isinstance(results, Outcome) else Outcome.of(results)
     if table is not None:
-        write_failures(table, results)
-    return _sum_up(results, as_json)
-
-
-def _sum_up(results: Sequence[Result], as_json: bool) -> int:
-    """The last words; returns the exit code."""
-    lost = sum(result.error is not None for result in results)
-    skipped = sum(result.skipped for result in results)
-    restored = len(results) - lost - skipped
+        write_failures(table, outcome.failures)
+    restored, skipped, lost = outcome.restored, outcome.skipped, len(outcome.failures)
     if as_json:
         counts = {"restored": restored, "skipped": skipped, "failed": lost, "error": None}
-        say(json.dumps({"results": [asdict(result) for result in results], **counts}, indent=2))
-    elif len(results) > 1 or skipped:
+        say(json.dumps({"results": [asdict(result) for result in outcome.results], **counts}, indent=2))
+    elif restored + skipped + lost > 1 or skipped:
         note(f"restored {restored}, " + (f"skipped {skipped}, " if skipped else "") + f"failed {lost}")
     return 1 if lost else 0
 
@@ -164,7 +184,7 @@ def _spread_place(spread: str | None, jobs: Sequence[Job], overwrite: bool) -> P
     return place
 
 
-def _pipeline(model: str | None, device: str, settings: dict[str, Any], spread: str | None) -> DeblurPipeline:
+def _pipeline(model: str | None, device: str, *, settings: dict[str, Any], spread: str | None = None) -> DeblurPipeline:
     """The model on its device, with every setting found acceptable to it."""
     where = pick_device(device)
     from resharp.pipeline import DeblurPipeline, sample_generator

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 COLUMNS = ("photo", "error")
 
 
-def check_table(path: Path) -> None:
-    """Before any work: the name must say which kind of table, and the place must take it.
+def check_table(path: Path) -> Path:
+    """The path, if its name says which kind of table it is and the place takes it; asked before any work.
 
     Raises:
         ConfigError: another suffix than .csv or .json.
@@ -30,6 +30,7 @@ def check_table(path: Path) -> None:
     if path.suffix.lower() not in (".csv", ".json"):
         raise ConfigError(f"--failures writes CSV or JSON, and {str(path)!r} is neither; give .csv or .json")
     check_folder(path.parent)
+    return path
 
 
 def write_failures(path: Path, results: Iterable[Result]) -> None:
