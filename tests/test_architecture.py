@@ -34,6 +34,7 @@ ALLOWED = {
     "serialization": {"errors", "files", "settings", "models", "diffusion"},
     "inputs": {"errors", "images"},
     "receipt": {"errors", "settings"},
+    "runtime": {"errors", "models", "diffusion"},
     "assessment": {"images"},
     "pipeline": {
         *("errors", "hub", "images", "inputs", "progress", "restoration", "serialization", "models", "diffusion"),

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resharp.diffusion.presets import MAX_SAMPLES, QUALITIES, Preset
+from resharp.diffusion.choices import Choices, noise_seed
+from resharp.diffusion.presets import Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 from resharp.hub import locate_model
@@ -41,16 +42,8 @@ class DeblurPipeline:
     """
 
     def __init__(self, model: ICDPM, schedule: NoiseSchedule, defaults: Defaults) -> None:
-        if defaults.output == "predictor" and model.predictor is None:
-            raise ConfigError("the default output is 'predictor', but this model has no initial predictor")
-        if defaults.output == "diffusion" and model.denoiser is None:
-            raise ConfigError("the default output is 'diffusion', but this model is a regression and has no denoiser")
         self.model, self.schedule, self.defaults = model, schedule, defaults
-        for name, preset in self.presets().items():
-            try:
-                self.check(preset.choose({}, has_predictor=model.predictor is not None))
-            except ConfigError as error:
-                raise ConfigError(f"the model's preset {name!r}: {error}") from error
+        self.choices = Choices(schedule, defaults, model.predictor is not None, model.denoiser is not None)
 
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike[str] | None = None) -> DeblurPipeline:
@@ -81,7 +74,7 @@ class DeblurPipeline:
 
     def presets(self) -> dict[str, Preset]:
         """What "draft", "standard" and "best" mean for this model."""
-        return self.defaults.presets(has_predictor=self.model.predictor is not None)
+        return self.choices.presets()
 
     def choose(self, quality: str | None = None, **asked: Any) -> Preset:
         """The settings of a restoration: a preset, or the model's default, with single settings replaced.
@@ -94,12 +87,7 @@ class DeblurPipeline:
         Raises:
             ConfigError: a value that is not allowed, that does not go with another, or that this model cannot.
         """
-        if quality is not None and quality not in QUALITIES:
-            raise ConfigError(f"unknown quality {quality!r}; allowed: {', '.join(QUALITIES)}")
-        base = self.defaults.preset() if quality is None else self.presets()[quality]
-        chosen = base.choose(asked, has_predictor=self.model.predictor is not None)
-        self.check(chosen)
-        return chosen
+        return self.choices.choose(quality, **asked)
 
     def __call__(
         self,
@@ -211,31 +199,11 @@ class DeblurPipeline:
         on_step: called with (steps done with those of the samples before, steps of all `settings.samples`).
         on_preview: see `restore`.
         """
-        grid = self._grid(settings)
+        grid = torch.from_numpy(self.choices.levels(settings))
         generator = sample_generator(seed, index)
         step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))
         noise = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
         return diffused(self.model, conditions, grid, settings.sampler, generator, step, noise, on_preview).cpu()
-
-    def _grid(self, settings: Preset) -> Tensor:
-        return self.schedule.grid(
-            settings.steps, settings.final_variance, spacing=settings.spacing, start=settings.start
-        )
-
-    def check(self, settings: Preset) -> None:
-        """Refuse, with ConfigError, what this model cannot do."""
-        has_predictor = self.model.predictor is not None
-        if settings.output == "predictor" and not has_predictor:
-            raise ConfigError("this model has no initial predictor; use output 'diffusion'")
-        if settings.output != "diffusion":
-            return
-        if self.model.denoiser is None:
-            raise ConfigError("this model is a regression and cannot draw samples; use output 'predictor'")
-        if settings.fidelity and not has_predictor and settings.samples < 2:
-            raise ConfigError("without an initial predictor, fidelity needs a mean: give samples=2 or more")
-        if settings.start is not None and not has_predictor:
-            raise ConfigError("start is for models of a residual, and this one has no initial predictor")
-        self._grid(settings)
 
 
 def sample_generator(seed: int, index: int) -> torch.Generator:
@@ -246,6 +214,4 @@ def sample_generator(seed: int, index: int) -> torch.Generator:
     Raises:
         ConfigError: a negative seed, or one of more than 48 bits.
     """
-    if not 0 <= seed < 2**48:
-        raise ConfigError(f"seed is {seed}; allowed: 0 to 2^48 - 1")
-    return torch.Generator().manual_seed(seed * MAX_SAMPLES + index)
+    return torch.Generator().manual_seed(noise_seed(seed, index))

@@ -117,7 +117,7 @@ def plan(
                 mixed = [1] if has_predictor else [number for number in samples if number > 1]
                 wanted += [replace(drawn, samples=n, fidelity=f) for n in mixed for f in sorted(fidelities)]
     for each in wanted:
-        pipeline.check(each)
+        pipeline.choices.check(each)
     return list(dict.fromkeys([*wanted, *named(pipeline).values()]))
 
 

@@ -96,3 +96,11 @@ class ModelConfig:
                         f"guidance scale {max(self.guidance.scales)} has no level in a UNet of "
                         f"{len(unet.widths)} widths with patch_size {self.patch_size}"
                     )
+
+    @property
+    def size_multiple(self) -> int:
+        """Both sides of every picture must be multiples of this, in pixels."""
+        unets = [unet for unet in (self.denoiser, self.predictor) if unet is not None]
+        coarsest = max(len(unet.widths) for unet in unets) - 1
+        scales = self.guidance.scales if self.guidance else (0,)
+        return max(self.patch_size * 2**coarsest, 2 ** max(scales))

@@ -33,11 +33,7 @@ class ICDPM(nn.Module):
     @property
     def size_multiple(self) -> int:
         """Both sides of every input must be multiples of this, in pixels."""
-        config = self.config
-        unets = [unet for unet in (config.denoiser, config.predictor) if unet is not None]
-        coarsest = max(len(unet.widths) for unet in unets) - 1
-        scales = config.guidance.scales if config.guidance else (0,)
-        return max(config.patch_size * 2**coarsest, 2 ** max(scales))
+        return self.config.size_multiple
 
     def guide(self, y: Tensor, generator: torch.Generator | None = None) -> dict[int, Tensor]:
         """h_k for every scale; {} without guidance. Once per image: h depends on y alone."""
