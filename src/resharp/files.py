@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,3 +68,22 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot make this folder ({error.strerror}); choose another") from error
+
+
+def read_text(path: str | os.PathLike[str], most_bytes: int = 1 << 24, errors: str = "strict") -> str:
+    """The text, UTF-8, of an ordinary file of no more than `most_bytes`: a pipe or a device may never end.
+
+    errors: what to do with what is not UTF-8, as in `bytes.decode`.
+
+    Raises:
+        OSError: it cannot be read, is larger, or is no ordinary file; FileNotFoundError if there is none.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+    with open(path, "rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {most_bytes >> 20} MB", str(path))
+    return data.decode("utf-8", errors)

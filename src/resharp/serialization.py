@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from resharp.diffusion.presets import Defaults
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, ModelError, OutputError
-from resharp.files import atomic_path, write_text
+from resharp.files import atomic_path, read_text, write_text
 from resharp.models.config import ModelConfig
 from resharp.models.icdpm import ICDPM
-from resharp.settings import from_dict, to_dict
+from resharp.settings import from_dict, shown, to_dict
 
 CONFIG, WEIGHTS, SCHEDULER = "config.json", "model.safetensors", "scheduler_config.json"
 FORMAT = 1
+_DTYPES = ("F32", "F16", "BF16", "F64")
 
 
 @dataclass(frozen=True)
@@ -86,42 +87,57 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[ICDPM, NoiseSchedule, De
     if config.format != FORMAT or config.library != "resharp":
         raise ModelError(f"{folder / CONFIG}: not a model of this version of resharp; update resharp")
     schedule = _read(NoiseSchedule, folder / SCHEDULER)
-    weights = _read_weights(folder / WEIGHTS)
     with torch.device("meta"):
         model = ICDPM(config.model)
-    expected = {name: value.shape for name, value in model.state_dict().items()}
-    for name in sorted(expected.keys() | weights.keys()):
-        if name not in weights or name not in expected:
-            what = "lacks" if name not in weights else "has, beyond what its configuration describes,"
-            raise ModelError(f"{folder / WEIGHTS}: {what} the tensor {name!r}; these weights belong to another model")
-        if weights[name].shape != expected[name]:
-            raise ModelError(
-                f"{folder / WEIGHTS}: {name!r} has shape {tuple(weights[name].shape)}, its configuration says "
-                f"{tuple(expected[name])}; these weights belong to another model"
-            )
-        if not torch.isfinite(weights[name]).all():
-            raise ModelError(f"{folder / WEIGHTS}: {name!r} holds numbers that are not finite; fetch the file again")
+    weights = _read_weights(folder / WEIGHTS, {name: value.shape for name, value in model.state_dict().items()})
     model = ICDPM(config.model)
-    model.load_state_dict({name: value.float() for name, value in weights.items()})
+    model.load_state_dict(weights)
     return model.eval().requires_grad_(False), schedule, config.defaults
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_weights(path: Path, expected: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """The tensors, in float32. What the file says of itself is compared before any tensor is read."""
+    if not path.exists():
+        raise ModelError(f"{path}: no such file; a model is a folder with {CONFIG}, {WEIGHTS}, {SCHEDULER}")
+    if not path.is_file():
+        raise ModelError(f"{path}: not an ordinary file; fetch it again")
     try:
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file; a model is a folder with {CONFIG}, {WEIGHTS}, {SCHEDULER}") from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a readable safetensors file ({error}); fetch it again") from error
+        with safe_open(path, framework="pt") as file:
+            _check_header(file, path, expected)
+            weights = {name: file.get_tensor(name) for name in expected}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: not a readable safetensors file ({reason}); fetch it again") from error
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise ModelError(f"{path}: {name!r} holds numbers that are not finite; fetch the file again")
+    return {name: value.float() for name, value in weights.items()}
+
+
+def _check_header(file: Any, path: Path, expected: dict[str, torch.Size]) -> None:
+    there = set(file.keys())
+    for name in sorted(expected.keys() ^ there):
+        what = "lacks" if name in expected else "has, beyond what its configuration describes,"
+        raise ModelError(f"{path}: {what} the tensor {shown(name)}; these weights belong to another model")
+    for name in sorted(there):
+        stored = file.get_slice(name)
+        if tuple(stored.get_shape()) != expected[name]:
+            raise ModelError(
+                f"{path}: {name!r} has shape {shown(tuple(stored.get_shape()))}, its configuration says "
+                f"{tuple(expected[name])}; these weights belong to another model"
+            )
+        if stored.get_dtype() not in _DTYPES:
+            raise ModelError(f"{path}: {name!r} is stored as {stored.get_dtype()}; allowed: {', '.join(_DTYPES)}")
 
 
 def _read(cls: type, path: Path) -> Any:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file; a model is a folder with {CONFIG}, {WEIGHTS}, {SCHEDULER}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ModelError(f"{path}: not a readable JSON file ({error})") from error
+    except (OSError, ValueError, RecursionError) as error:  # what is not JSON or not UTF-8 is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path}: not a readable JSON file ({reason})") from error
     try:
         return from_dict(cls, data, str(path))
     except ConfigError as error:

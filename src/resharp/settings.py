@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -12,6 +14,10 @@ from typing import Any, TypeVar
 from resharp.errors import ConfigError
 
 T = TypeVar("T")
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+shown = _SHORT.repr  # of what may be of any length or depth
 
 
 def from_dict(cls: type[T], data: Any, where: str) -> T:
@@ -33,9 +39,9 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in data:
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
+            near = difflib.get_close_matches(str(key)[:80], names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
-            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
+            raise ConfigError(f"{where}: unknown key {shown(key)}; {hint}")
     values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in data.items()}
     try:
         return cls(**values)
@@ -67,17 +73,28 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is typing.Literal:
         allowed = typing.get_args(hint)
         if value not in allowed:
-            raise ConfigError(f"{where} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
+            raise ConfigError(f"{where} is {shown(value)}; allowed: {', '.join(map(repr, allowed))}")
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ConfigError(f"{where} is {value!r}; expected a list")
+            raise ConfigError(f"{where} is {shown(value)}; expected a list")
         return tuple(_convert(typing.get_args(hint)[0], item, where) for item in value)
     if dataclasses.is_dataclass(hint):
         return from_dict(typing.cast(type, hint), value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _finite(value, where)
     # bool is an int to Python, but `steps = true` is a slip of the pen.
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}")
+        raise ConfigError(f"{where} is {shown(value)}; expected {hint.__name__}")
     return value
+
+
+def _finite(value: float, where: str) -> float:
+    """JSON and TOML can say NaN and infinity, and whole numbers beyond any float; no setting means them."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigError(f"{where} is {shown(value)}; expected a finite number")
+    return number

@@ -15,6 +15,7 @@ import typer
 from resharp import __version__
 from resharp.cli.console import say
 from resharp.cli.options import DebugOption, JsonOption, available_devices
+from resharp.files import read_text
 from resharp.settings import to_dict
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ def _sha256(path: Path) -> str:
 def _card_licence(folder: Path) -> str | None:
     """The licence in the front matter of the model card, where the Hub looks for it too."""
     try:
-        text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = read_text(folder / "README.md")
+    except (OSError, ValueError):
         return None
     front = re.match(r"---\n(.*?)\n---", text, re.DOTALL)
     found = re.search(r"^license:\s*(\S.*?)\s*$", front[1], re.MULTILINE) if front else None

@@ -17,7 +17,14 @@ from resharp.cli.ablate import ablate
 from resharp.cli.adapt import adapt
 from resharp.cli.analyze import analyze
 from resharp.cli.bench import bench
-from resharp.cli.console import accept_any_file_name, complain, report_error, say, terminate_as_interrupt
+from resharp.cli.console import (
+    accept_any_file_name,
+    complain,
+    report_error,
+    say,
+    terminate_as_interrupt,
+    without_remarks_of_pillow,
+)
 from resharp.cli.data import data
 from resharp.cli.deblur import deblur
 from resharp.cli.evaluate_folders import evaluate
@@ -71,7 +78,7 @@ def run(argv: list[str] | None = None) -> int:
     accept_any_file_name()
     debug = "--debug" in (sys.argv[1:] if argv is None else argv)
     try:
-        with terminate_as_interrupt():
+        with terminate_as_interrupt(), without_remarks_of_pillow():
             code = app(args=argv, prog_name="resharp", standalone_mode=False)
         sys.stdout.flush()
     except _UsageError as error:

@@ -129,7 +129,7 @@ def open_index(place: str) -> ShardIndex:
         raise DataError(f"{shown(file)}: no such file, so this is no complete set of shards; {remedy}") from error
     try:
         return _parse(json.loads(data))
-    except (ValueError, _WrongError) as error:  # what is not JSON or not UTF-8 is a ValueError
+    except (ValueError, RecursionError, _WrongError) as error:  # what is not JSON or not UTF-8 is a ValueError
         remedy = "copy it here again, or pack the photographs again with: resharp data pack"
         raise DataError(f"{shown(file)}: not an index of shards ({error}); {remedy}") from error
 

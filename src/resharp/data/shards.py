@@ -223,7 +223,7 @@ def unpack(data: bytes, label: str) -> Unpacked:
                 files[role] = b"" if file is None else file.read()
         name = json.loads(files["json"])["name"]
         return Unpacked(str(name), files["sharp"], files.get("blurry"))
-    except (tarfile.TarError, OSError, KeyError, TypeError, ValueError) as error:
+    except (tarfile.TarError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ImageError(f"{label}: the sample is damaged; copy the shard again") from error
 
 

@@ -8,7 +8,11 @@ from typing import Any
 
 from resharp.errors import OutputError
 from resharp.evaluate.trios import Trio
+from resharp.files import read_text
 from resharp.metrics.kinds import PairMetric
+
+_LARGEST_BYTES = 1 << 30
+_LARGEST_SCORE = 1e9  # no metric comes near
 
 
 class ScoreStore:
@@ -26,9 +30,10 @@ class ScoreStore:
         self._found: dict[str, float] = {}
         if path is not None and path.exists():
             try:
-                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            except OSError as error:
-                raise OutputError(f"{path}: cannot be read ({error.strerror}); choose another folder") from error
+                lines = read_text(path, _LARGEST_BYTES, errors="replace").splitlines()
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise OutputError(f"{path}: cannot be read ({reason}); choose another folder") from error
             for line in lines:
                 self._read(line)
 
@@ -54,9 +59,11 @@ class ScoreStore:
     def _read(self, line: str) -> None:
         try:
             entry: Any = json.loads(line)
-            self._found[str(entry["key"])] = float(entry["value"])
-        except (ValueError, KeyError, TypeError):
-            pass
+            key, value = str(entry["key"]), float(entry["value"])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return
+        if abs(value) <= _LARGEST_SCORE:  # what is not a number is not either
+            self._found[key] = value
 
 
 def _key(trio: Trio, metric: PairMetric) -> str:

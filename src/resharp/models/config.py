@@ -7,6 +7,15 @@ from typing import Literal
 
 from resharp.errors import ConfigError
 
+# The paper's large network has 27 million parameters. A configuration may come from anywhere, and is refused before
+# anything of its size is allocated.
+MAX_PARAMETERS = 4_000_000_000
+MAX_WIDTH = 65_536
+MAX_BLOCKS = 256
+# Photos are padded to multiples of 2 to this power, times the patch size.
+MAX_LEVELS = 8
+_CONVOLUTIONS, _TAPS = 2, 9  # of a ResBlock; of a convolution, 3 x 3
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -22,6 +31,8 @@ class UNetConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        if len(self.widths) > MAX_LEVELS:
+            raise ConfigError(f"widths has {len(self.widths)} entries; at most {MAX_LEVELS} are allowed")
         if not self.widths or min(self.widths) < 2 or self.widths[0] % 2:
             raise ConfigError(f"widths is {self.widths}; give one even width or more, the finest scale first")
         if self.decoder_blocks != self.encoder_blocks + 1:
@@ -33,6 +44,9 @@ class UNetConfig:
             raise ConfigError("encoder_blocks must be at least 1 and middle_blocks at least 0")
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout is {self.dropout}; allowed: 0 up to, not including, 1")
+        blocks = (self.encoder_blocks + self.decoder_blocks, self.middle_blocks)
+        _check_sizes("widths", max(self.widths), "encoder_blocks and middle_blocks", max(blocks) // 2)
+        _check_parameters(blocks[0] * sum(width**2 for width in self.widths) + blocks[1] * self.widths[-1] ** 2)
 
 
 @dataclass(frozen=True)
@@ -56,12 +70,30 @@ class GuidanceConfig:
     regression: bool = True
 
     def __post_init__(self) -> None:
+        if len(self.scales) > MAX_LEVELS + 2:  # a patch size of 4 has two more
+            raise ConfigError(f"scales has {len(self.scales)} entries; at most {MAX_LEVELS + 2} are allowed")
         if not self.scales or sorted(set(self.scales)) != list(self.scales) or min(self.scales) < 1:
             raise ConfigError(f"scales is {self.scales}; give increasing whole numbers from 1, such as [1, 2, 3]")
         if self.sigma_k < 0:
             raise ConfigError(f"sigma_k is {self.sigma_k}; it must not be negative")
         if min(self.features, self.width, self.blocks) < 1:
             raise ConfigError("features, width and blocks must be at least 1")
+        _check_sizes("features and width", max(self.features, self.width), "blocks", self.blocks)
+        _check_parameters((1 if self.shared else len(self.scales)) * self.blocks * self.width**2)
+
+
+def _check_sizes(widths: str, widest: int, blocks: str, most: int) -> None:
+    if widest > MAX_WIDTH:
+        raise ConfigError(f"{widths}: a number is too large; allowed: up to {MAX_WIDTH}")
+    if most > MAX_BLOCKS:
+        raise ConfigError(f"{blocks}: a number is too large; allowed: up to {MAX_BLOCKS}")
+
+
+def _check_parameters(squares: int) -> None:
+    """squares: the squares of the widths of all blocks, summed; the parameters are somewhat more."""
+    parameters = _CONVOLUTIONS * _TAPS * squares
+    if parameters > MAX_PARAMETERS:
+        raise ConfigError(f"a network of {parameters:.3g} parameters; at most {MAX_PARAMETERS:.3g} are allowed")
 
 
 @dataclass(frozen=True)

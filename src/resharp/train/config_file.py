@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from resharp.errors import ConfigError
+from resharp.files import read_text
 from resharp.models.sizes import size
-from resharp.settings import from_dict, to_dict
+from resharp.settings import from_dict, shown, to_dict
 from resharp.train.config import TrainConfig
 
 try:
@@ -53,12 +54,12 @@ def resolved(config: TrainConfig) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:  # what is not UTF-8, and a name with a zero in it, is a ValueError
         raise ConfigError(f"{path}: cannot read this configuration ({error}); give a TOML file") from error
     try:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # broken, thousands of digits, or lists in lists in lists
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise ConfigError(f"{path}: not valid {kind} ({error})") from error
     if not isinstance(data, dict):
@@ -74,9 +75,9 @@ def _parse(setting: str) -> dict[str, Any]:
     for text in (value, json.dumps(value.strip())):
         try:
             return tomllib.loads(f"{key} = {text}")
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             continue
-    raise ConfigError(f"--set {setting}: {key!r} is no key; use letters, with dots between tables")
+    raise ConfigError(f"--set {setting[:80]}: {shown(key)} is no key; use letters, with dots between tables")
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
