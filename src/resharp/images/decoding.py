@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +52,7 @@ def decode(image: Image.Image, path: Path) -> Samples:
     if layouts == {"LA;16B"}:
         return _deep_gray_with_alpha(image)
     deep = bool(layouts) and layouts <= _DEEP_LAYOUTS
-    image.load()
+    _load(image)
     icc = image.info.get("icc_profile")
     if image.mode in ("CMYK", "LAB"):
         kind: Kind = "cmyk" if image.mode == "CMYK" else "rgb"
@@ -82,6 +84,25 @@ def turn_upright(values: np.ndarray, orientation: int) -> np.ndarray:
     return np.require(_UPRIGHT[orientation](values), requirements=("C", "W"))
 
 
+def _load(image: Image.Image) -> None:
+    """Decode; libtiff, which prints its remarks on odd tags past Python, is not heard meanwhile."""
+    if all(tile[0] != "libtiff" for tile in image.tile):
+        image.load()
+        return
+    kept = None
+    with suppress(OSError):  # a program without standard error has nothing to keep quiet
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+    try:
+        image.load()
+    finally:
+        if kept is not None:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _fitting(icc: bytes | None, space: str) -> bytes | None:
     return icc if profile_space(icc) == space else None
 
@@ -108,7 +129,7 @@ def _low_bytes(path: Path) -> np.ndarray:
     """The low bytes of a file of 16-bit colour: the same file read in the opposite byte order."""
     with Image.open(path, formats=READABLE_FORMATS) as image:
         image.tile = [_with_layout(t, _layout(t)[:-1] + _OTHER_ORDER[_layout(t)[-1]]) for t in image.tile]
-        image.load()
+        _load(image)
         return np.asarray(image)
 
 

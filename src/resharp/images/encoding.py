@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from resharp.errors import ImageError
+from resharp.images.exif import without_orientation
 from resharp.images.photo import PhotoMeta
 from resharp.images.png_text import jpeg_comment, png_chunks
 from resharp.images.xmp import xmp_packet
@@ -44,8 +45,10 @@ def _options(format: str, meta: PhotoMeta, quality: int) -> dict[str, Any]:
         options["icc_profile"] = meta.icc
     if meta.dpi is not None:
         options["dpi"] = meta.dpi
-    if meta.exif is not None and format in ("PNG", "WEBP", "HEIF", "AVIF"):
+    if meta.exif is not None and format in ("PNG", "WEBP", "HEIF"):
         options["exif"] = meta.exif
+    elif meta.exif is not None and format == "AVIF":
+        options["exif"] = without_orientation(meta.exif)
     if format == "PNG":
         options["pnginfo"] = png_chunks(meta)
     elif format != "BMP":

@@ -10,6 +10,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _PREFIX = b"Exif\x00\x00"
 _SHORT = 3  # the TIFF code for an unsigned 16-bit value
+_THUMBNAIL, _THUMBNAIL_BYTES = 0x0201, 0x0202  # where the second directory says the thumbnail is
 
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 
@@ -25,6 +26,13 @@ _DESCRIPTIVE_TAGS = (
     ExifTags.Base.Artist,
     ExifTags.Base.HostComputer,
     ExifTags.Base.Copyright,
+    ExifTags.Base.Rating,
+    ExifTags.Base.RatingPercent,
+    ExifTags.Base.XPTitle,
+    ExifTags.Base.XPComment,
+    ExifTags.Base.XPAuthor,
+    ExifTags.Base.XPKeywords,
+    ExifTags.Base.XPSubject,
 )
 
 
@@ -49,29 +57,35 @@ def exif_of(image: Image.Image) -> bytes | None:
 
 
 def mark_upright(block: bytes) -> bytes | None:
-    """Set a block's orientation to 1 and cut off its thumbnail; None if the block is broken.
+    """Set a block's orientation to 1 and take its thumbnail out; None if the block is broken.
 
     Every other byte stays where it is: maker notes hold offsets that break when a block is rebuilt. The
-    thumbnail goes because it shows the photo blurred and not turned.
+    thumbnail, which becomes zeros, goes because it shows the photo blurred and not turned.
     """
     while block.startswith(_PREFIX):
         block = block[len(_PREFIX) :]
-    order = {b"II\x2a\x00": "<", b"MM\x00\x2a": ">"}.get(block[:4])
-    if order is None:
-        return None
     upright = bytearray(block)
     try:
-        (start,) = struct.unpack_from(order + "I", upright, 4)
-        (count,) = struct.unpack_from(order + "H", upright, start)
+        order, start, count = _first_directory(upright)
         after = start + 2 + 12 * count
         for entry in range(start + 2, after, 12):
             (tag,) = struct.unpack_from(order + "H", upright, entry)
             if tag == ExifTags.Base.Orientation:
                 struct.pack_into(order + "HHIHH", upright, entry, tag, _SHORT, 1, 1, 0)
+        (second,) = struct.unpack_from(order + "I", upright, after)
         struct.pack_into(order + "I", upright, after, 0)  # no second directory: no thumbnail
     except struct.error:
         return None
+    _erase_thumbnail(upright, order, second)
     return bytes(upright)
+
+
+def without_orientation(block: bytes) -> bytes:
+    """A block from `mark_upright` without the tag, for an encoder that else builds the block anew without it."""
+    clean = bytearray(block)
+    order, start, _ = _first_directory(clean)
+    _take_out(clean, order, start, ExifTags.Base.Orientation)
+    return bytes(clean)
 
 
 def without_gps(block: bytes | None) -> bytes | None:
@@ -84,20 +98,42 @@ def without_gps(block: bytes | None) -> bytes | None:
         return None
     clean = bytearray(block)
     try:
-        order = {b"II\x2a\x00": "<", b"MM\x00\x2a": ">"}[block[:4]]
-        (start,) = struct.unpack_from(order + "I", clean, 4)
-        (count,) = struct.unpack_from(order + "H", clean, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            if struct.unpack_from(order + "H", clean, entry)[0] == ExifTags.IFD.GPSInfo:
-                _erase_directory(clean, order, struct.unpack_from(order + "I", clean, entry + 8)[0])
-                # Directories are sorted by tag; the entries behind move up, and the last place is left over.
-                end = start + 2 + 12 * count
-                clean[entry:end] = clean[entry + 12 : end + 4] + bytes(8)
-                struct.pack_into(order + "H", clean, start, count - 1)
-                break
-    except (KeyError, struct.error):
+        order, start, _ = _first_directory(clean)
+        for place in _take_out(clean, order, start, ExifTags.IFD.GPSInfo):
+            _erase_directory(clean, order, place)
+        _first_directory(clean)  # one that overlaps is gone too
+    except struct.error:
         return None
     return bytes(clean)
+
+
+def _first_directory(block: bytes | bytearray) -> tuple[str, int, int]:
+    """Byte order as `struct` has it, place, and number of entries; raises struct.error for a broken block."""
+    order = {b"II\x2a\x00": "<", b"MM\x00\x2a": ">"}.get(bytes(block[:4]))
+    if order is None:
+        raise struct.error("no TIFF header")
+    (start,) = struct.unpack_from(order + "I", block, 4)
+    (count,) = struct.unpack_from(order + "H", block, start)
+    if start < 8 or start + 2 + 12 * count > len(block):
+        raise struct.error("a directory outside the block")
+    return order, start, count
+
+
+def _take_out(block: bytearray, order: str, start: int, tag: int) -> list[int]:
+    """Remove a tag's entries from the directory at `start`; the values they had."""
+    values = []
+    (count,) = struct.unpack_from(order + "H", block, start)
+    for entry in reversed(range(start + 2, start + 2 + 12 * count, 12)):
+        if struct.unpack_from(order + "H", block, entry)[0] == tag:
+            values.append(struct.unpack_from(order + "I", block, entry + 8)[0])
+            # Directories are sorted by tag; the entries behind move up, and the last place is left over.
+            end = start + 2 + 12 * count
+            rest = bytes(block[entry + 12 : end + 4])
+            block[entry : entry + len(rest)] = rest
+            block[end + 4 - 12 : end + 4] = bytes(len(block[end + 4 - 12 : end + 4]))
+            count -= 1
+            struct.pack_into(order + "H", block, start, count)
+    return values
 
 
 def _erase_directory(block: bytearray, order: str, start: int) -> None:
@@ -111,6 +147,23 @@ def _erase_directory(block: bytearray, order: str, start: int) -> None:
                 raise struct.error("a value outside the block")
             block[place : place + size] = bytes(size)
     block[start : start + 2 + 12 * count + 4] = bytes(min(2 + 12 * count + 4, len(block) - start))
+
+
+def _erase_thumbnail(block: bytearray, order: str, start: int) -> None:
+    """Zero the compressed thumbnail that the second directory, at `start`, points to."""
+    try:
+        (count,) = struct.unpack_from(order + "H", block, start) if start >= 8 else (0,)
+        values = {}
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            values[struct.unpack_from(order + "H", block, entry)[0]] = struct.unpack_from(
+                order + "I", block, entry + 8
+            )[0]
+        place, size = values.get(_THUMBNAIL, 0), values.get(_THUMBNAIL_BYTES, 0)
+        # Only what is a JPEG: a wrong place must not cost a maker's notes.
+        if bytes(block[place : place + 2]) == b"\xff\xd8" and place + size <= len(block):
+            block[place : place + size] = bytes(size)
+    except struct.error:
+        return
 
 
 def tiff_tags(block: bytes | None) -> dict[int, Any]:

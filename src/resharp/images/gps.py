@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from resharp.images import exif, png_text, xmp
+from resharp.images.jpeg_pieces import APP1, pieces
 from resharp.images.photo import Photo
 
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 # They lead to what lies behind the picture, which is cut off: second pictures and packets with a place of their own.
 _POINTERS = (b"MPF\0", b"http://ns.adobe.com/xmp/extension/\0", b"urn:iso:std:iso:ts:21496")
-_SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
-_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD8))
 _LONGEST = 65533
 
 
@@ -40,10 +38,10 @@ def jpeg_without_gps(data: bytes) -> bytes | None:
     """
     kept: list[bytes] = []
     try:
-        for marker, payload, raw in _pieces(data):
+        for marker, payload, raw in pieces(data):
             if payload.startswith(_POINTERS):
                 continue
-            if marker == _APP1 and payload.startswith((_EXIF, _XMP)):
+            if marker == APP1 and payload.startswith((_EXIF, _XMP)):
                 is_exif = payload.startswith(_EXIF)
                 prefix = _EXIF if is_exif else _XMP
                 clean = (exif if is_exif else xmp).without_gps(payload[len(prefix) :])
@@ -56,35 +54,3 @@ def jpeg_without_gps(data: bytes) -> bytes | None:
     except (IndexError, ValueError):
         return None
     return b"".join(kept)
-
-
-def _pieces(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Marker, payload and bytes of each segment to the end of the picture; after a scan, its compressed data.
-
-    Raises:
-        IndexError, ValueError: it is cut short, or no JPEG.
-    """
-    if data[:2] != bytes((0xFF, _SOI)):
-        raise ValueError("not a JPEG")
-    yield _SOI, b"", data[:2]
-    at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise ValueError("no marker where one must be")
-        while data[at + 1] == 0xFF:  # any number of these may fill up
-            at += 1
-        marker = data[at + 1]
-        if marker == _EOI:
-            yield _EOI, b"", data[at : at + 2]
-            return
-        end = at + 2 if marker in _WITHOUT_LENGTH else at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        payload = data[at + 4 : end]
-        if marker == _SOS:
-            while True:
-                end = data.index(b"\xff", end)
-                if data[end + 1] == 0 or 0xD0 <= data[end + 1] <= 0xD7:
-                    end += 2
-                else:
-                    break
-        yield marker, payload, data[at:end]
-        at = end

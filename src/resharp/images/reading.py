@@ -11,17 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from resharp.errors import ImageError
 from resharp.images.decoding import decode, turn_upright
 from resharp.images.exif import exif_of, orientation_of
-from resharp.images.extras import extras_of
+from resharp.images.extras import bits_lost, extras_of
 from resharp.images.formats import FOREIGN_SIGNATURES, FORMAT_BY_SUFFIX, READABLE_FORMATS, RESULT_MARK
 from resharp.images.modern import modern_format, remedy
 from resharp.images.photo import Photo, PhotoMeta, as_floats
 from resharp.images.png_text import texts_of
 from resharp.images.raw import ADVICE, is_raw
+from resharp.images.stated_colour import stated_profile
 from resharp.images.xmp import lasting
 
 MAX_PIXELS = 200_000_000
@@ -107,6 +108,9 @@ def _read_opened(image: Image.Image, path: Path) -> Photo:
         raise ImageError(f"{path}: holds several pictures; save the one to restore as its own file")
     dropped = extras_of(image, path)
     values, kind, icc = decode(image, path)
+    dropped += bits_lost(image, values, path)
+    if icc is None and kind in ("rgb", "rgba", "palette"):
+        icc = stated_profile(image, path)
     values = turn_upright(values, orientation_of(image))
     bit_depth = 16 if values.dtype == np.uint16 else 8
     alpha = as_floats(values[:, :, -1]) if values.shape[2] in (2, 4) else None
@@ -128,6 +132,8 @@ def _read_opened(image: Image.Image, path: Path) -> Photo:
 
 def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
     """The resolution, or None where it is missing or no real one, such as 0 or a division by 0."""
+    if image.format == "TIFF" and TiffImagePlugin.X_RESOLUTION not in image.tag_v2:  # type: ignore[attr-defined]
+        return None  # Pillow makes one up
     try:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):

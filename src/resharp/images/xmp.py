@@ -46,7 +46,8 @@ _STALE = (
     ("http://ns.google.com/photos/1.0/image/", r".*"),
     ("http://ns.adobe.com/xmp/note/", r"HasExtendedXMP"),
 )
-_GPS = (("http://ns.adobe.com/exif/1.0/", r"GPS.*"),)
+# In any name space and at any depth: drones and places within structures have their own.
+_GPS_NAME = re.compile(r"(.*_)?(gps.*|.*latitude.*|.*longitude.*)", re.IGNORECASE)
 
 
 def lasting(packet: object) -> bytes | None:
@@ -59,7 +60,20 @@ def lasting(packet: object) -> bytes | None:
 
 def without_gps(packet: bytes | None) -> bytes | None:
     """A packet without GPS coordinates. Names of places that somebody typed in stay."""
-    return _without(packet, _GPS)
+    document = None if packet is None else _parsed(packet)
+    if document is None:
+        return None
+    found = False
+    for element in document.getElementsByTagName("*"):
+        if element.parentNode is not None and _GPS_NAME.fullmatch(element.localName or ""):
+            element.parentNode.removeChild(element)
+            found = True
+            continue
+        for attribute in list(element.attributes.values()):
+            if attribute.namespaceURI != _XMLNS and _GPS_NAME.fullmatch(attribute.localName or attribute.name):
+                element.removeAttributeNode(attribute)
+                found = True
+    return _wrapped(document.documentElement.toxml()) if found else packet
 
 
 def xmp_packet(receipt: str | None, base: bytes | None = None, source_type: SourceType | None = None) -> bytes | None:
