@@ -19,10 +19,16 @@ from resharp.errors import ImageError, is_out_of_memory
 from resharp.files import atomic_path, make_folder
 from resharp.images.formats import FORMAT_BY_SUFFIX
 from resharp.images.gps import jpeg_without_gps, without_gps
+from resharp.images.holding import not_held
 from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
+<<<<<<< HEAD:src/resharp/picture.py
 from resharp.images.tensors import samples_tensor
 from resharp.images.writing import check_writable, write_photo
+=======
+from resharp.images.tensors import photo_to_tensor, tensor_to_pixels
+from resharp.images.writing import check_writable, format_for, write_photo
+>>>>>>> 55bb071 (What a format cannot hold is told; tests of photo files end to end, with ExifTool; docs/files.md):src/resharp/cli/picture.py
 from resharp.pipeline import DeblurPipeline, Restored
 from resharp.provenance import make_receipt
 from resharp.receipt import Origin, Receipt
@@ -108,7 +114,10 @@ def restore_file(
         raise ImageError(f"{source}: not enough memory for {width}x{height}; give a smaller picture") from error
     result = Result(str(source), str(target), width=width, height=height, part=restored.output)
     result.receipt = receipts[0] if receipts else None
-    result.dropped = () if copied and not strip_gps else photo.meta.dropped
+    if not copied:
+        result.dropped = photo.meta.dropped + not_held(photo.meta, format_for(target))
+    elif strip_gps:
+        result.dropped = photo.meta.dropped
     result.assessment, result.trust, result.remark = safe.assessment_json(), safe.trust_json(), remark
     used = restored.settings
     if restored.output == "predictor" or used.ensemble > 1:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from fuzz.mutations import hostile_value, spoil_bytes, spoil_json, spoil_safetensors, with_checksums
 from fuzz.options import random_words
-from fuzz.samples import photo_files
 from resharp.cli.main import run
 from resharp.data.shards import ShardSource
 from resharp.data.source import Batching
@@ -23,6 +22,7 @@ from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ResharpError
 from resharp.models.icdpm import ICDPM
 from resharp.serialization import Defaults, save_model
+from sample_photos import photo_files
 from tiny import TINY, awake
 
 

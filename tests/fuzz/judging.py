@@ -20,6 +20,7 @@ MEMORY_BYTES = 1536 << 20
 SECONDS_OF_PROCESSOR = 20.0
 LONGEST_LINE = 4000
 _OF_LIBRARIES = re.compile(r"TIFF|libpng|libtiff|Corrupt JPEG|Premature|Invalid SOS|\w+: Warning")
+_HELP = {"--help", "-h", "--version"}
 _TEXT = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 
@@ -61,7 +62,7 @@ def _of_words(code: object, out: str, err: str, said: str, as_json: bool) -> lis
     own = [line for line in err.splitlines() if line.startswith("resharp: ")]
     if code == 2 and len(own) != 1:
         wrong.append(f"{len(own)} lines for exit code 2: {err[-800:]}")
-    if as_json and code != 2 and out:
+    if as_json and code != 2 and out and not _HELP & set(said.split()):
         try:
             json.loads(out)
         except ValueError:

@@ -10,14 +10,12 @@ from PIL import Image
 
 from resharp.errors import ImageError
 from resharp.images.exif import without_orientation
+from resharp.images.holding import EXIF_PREFIX, JPEG_SEGMENT_BYTES, exif_fits, holds_captions
 from resharp.images.photo import PhotoMeta
 from resharp.images.png_text import jpeg_comment, png_chunks
 from resharp.images.xmp import xmp_packet
 
-_EXIF_PREFIX = b"Exif\x00\x00"
-_JPEG_SEGMENT_BYTES = 65533  # the most that one JPEG segment holds
-_JPEG_XMP_BYTES = _JPEG_SEGMENT_BYTES - len(b"http://ns.adobe.com/xap/1.0/\0")
-_PHOTOSHOP_BYTES = len(b"Photoshop 3.0\x008BIM\x04\x04\0\0") + 4
+_JPEG_XMP_BYTES = JPEG_SEGMENT_BYTES - len(b"http://ns.adobe.com/xap/1.0/\0")
 _LEAST_AOM_SPEED = 6  # libavif's own default; slower ones gain a few per cent of size
 
 
@@ -70,12 +68,12 @@ def _options(format: str, meta: PhotoMeta, quality: int) -> dict[str, Any]:
 
 def _jpeg_options(meta: PhotoMeta) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    if meta.exif is not None and len(_EXIF_PREFIX + meta.exif) <= _JPEG_SEGMENT_BYTES:
-        options["exif"] = _EXIF_PREFIX + meta.exif
+    if meta.exif is not None and exif_fits(meta.exif):
+        options["exif"] = EXIF_PREFIX + meta.exif
     comment = jpeg_comment(meta)
     if comment is not None:
         options["comment"] = comment
-    if meta.iptc is not None and len(meta.iptc) + _PHOTOSHOP_BYTES < _JPEG_SEGMENT_BYTES:
+    if meta.iptc is not None and holds_captions(meta.iptc, "JPEG"):
         options["extra"] = _photoshop_segment(meta.iptc)
     return options
 

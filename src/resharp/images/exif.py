@@ -185,7 +185,11 @@ def tiff_tags(block: bytes | None) -> dict[int, Any]:
 
 def _descriptive(exif: Image.Exif) -> dict[int, Any]:
     values = {tag: exif.get(tag) for tag in _DESCRIPTIVE_TAGS}
-    values |= {tag: exif.get_ifd(tag) for tag in _SUB_DIRECTORIES}
+    values |= {tag: dict(exif.get_ifd(tag)) for tag in _SUB_DIRECTORIES}
+    inner = values[ExifTags.IFD.Exif]
+    # Its value is a place in the old block.
+    if inner.pop(ExifTags.IFD.Interop, None) is not None and exif.get_ifd(ExifTags.IFD.Interop):
+        inner[ExifTags.IFD.Interop] = dict(exif.get_ifd(ExifTags.IFD.Interop))
     return {int(tag): value for tag, value in values.items() if value}
 
 

@@ -12,6 +12,7 @@ _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 # They lead to what lies behind the picture, which is cut off: second pictures and packets with a place of their own.
 _POINTERS = (b"MPF\0", b"http://ns.adobe.com/xmp/extension/\0", b"urn:iso:std:iso:ts:21496")
 _LONGEST = 65533
+UNSEARCHED = "EXIF, which could not be searched for a place"
 
 
 def without_gps(photo: Photo) -> Photo:
@@ -20,15 +21,11 @@ def without_gps(photo: Photo) -> Photo:
     Names of places that somebody typed in (city, caption) stay too, and so do maker notes.
     """
     meta = photo.meta
-    return replace(
-        photo,
-        meta=replace(
-            meta,
-            exif=exif.without_gps(meta.exif),
-            xmp=xmp.without_gps(meta.xmp),
-            texts=png_text.without_gps(meta.texts),
-        ),
-    )
+    clean = exif.without_gps(meta.exif)
+    lost = (UNSEARCHED,) if clean is None and meta.exif is not None else ()
+    texts = png_text.without_gps(meta.texts)
+    cleaned = replace(meta, exif=clean, xmp=xmp.without_gps(meta.xmp), texts=texts, dropped=meta.dropped + lost)
+    return replace(photo, meta=cleaned)
 
 
 def jpeg_without_gps(data: bytes) -> bytes | None:

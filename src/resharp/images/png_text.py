@@ -11,7 +11,7 @@ from resharp.images.xmp import KEY, xmp_packet
 COMMENT = "Comment"  # PNG's keyword for what JPEG keeps in its comment segment
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _LONGEST_KEYWORD = 79
-_LONGEST_COMMENT_BYTES = 65533
+LONGEST_COMMENT_BYTES = 65533
 
 
 def texts_of(image: Image.Image) -> tuple[tuple[str, str], ...]:
@@ -59,4 +59,4 @@ def jpeg_comment(meta: PhotoMeta) -> bytes | None:
     """The text for a JPEG's comment segment, if there is one and it fits."""
     comment = dict(meta.texts).get(COMMENT)
     data = None if comment is None else comment.encode("utf-8", "replace")
-    return data if data and len(data) <= _LONGEST_COMMENT_BYTES else None
+    return data if data and len(data) <= LONGEST_COMMENT_BYTES else None

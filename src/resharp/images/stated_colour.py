@@ -73,9 +73,7 @@ def _of_gamma(image: Image.Image) -> bytes | None:
     if isinstance(stated, tuple) and len(stated) == 8:
         white, *colours = zip(stated[::2], stated[1::2], strict=True)
         points = (*colours, white)
-    usual = all(
-        abs(a - b) < _SAME for p, q in zip(points, SRGB_PRIMARIES, strict=True) for a, b in zip(p, q, strict=True)
-    )
+    usual = np.allclose(points, SRGB_PRIMARIES, rtol=0, atol=_SAME)
     if usual and not curved:
         return None
     try:

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from resharp.errors import ImageError
 from resharp.files import atomic_path
-from resharp.images.colour import profile_space
+from resharp.images.colour import profile_space, to_srgb
 from resharp.images.deep_png import write_deep_png
 from resharp.images.encoding import encode
 from resharp.images.formats import (
@@ -44,7 +45,8 @@ def write_photo(
 
     Gray stays gray (WebP and AVIF have no gray: they get three channels), and 16-bit photos stay 16-bit in PNG and
     TIFF and are rounded to 8 in the others. ICC profile, EXIF, XMP, IPTC, texts and dpi are kept where the format
-    holds them; docs/files.md has the table.
+    holds them, and `resharp.images.holding.not_held` says what it does not. Colours become sRGB in BMP, which has no
+    place for a profile. docs/files.md has the table.
 
     Args:
         quality: 1 to 100, for JPEG, WebP, HEIC and AVIF; 100 is lossless in WebP. JPEG, HEIC and AVIF keep full
@@ -60,12 +62,19 @@ def write_photo(
     """
     path = Path(path)
     check_writable(photo, path)
+<<<<<<< HEAD
     format = _format_for(path)
     if not all(np.isfinite(photo.samples[rows]).all() for rows in _strips(photo)):
+=======
+    format = format_for(path)
+    if not np.isfinite(photo.pixels).all():
+>>>>>>> 55bb071 (What a format cannot hold is told; tests of photo files end to end, with ExifTool; docs/files.md)
         raise ImageError(f"{path}: the result has pixels that are not numbers; try another device or dtype")
 
     values = samples_for(replace(photo, alpha=_alpha_to_write(photo, path, format)), format)
     meta = _meta_to_write(replace(photo.meta, source_type=source_type), gray=values.shape[2] <= 2)
+    if format == "BMP" and meta.icc is not None and values.shape[2] == 3:
+        values = np.asarray(to_srgb(Image.fromarray(values), meta.icc)[0])  # without its profile it would look faded
     if receipt_for is not None and format in HOLDS_RECEIPT:
         meta = replace(meta, receipt=receipt_for(values))
 
@@ -86,7 +95,7 @@ def check_writable(photo: Photo, path: str | os.PathLike[str]) -> None:
             (transparency in JPEG and BMP, a side above 65500 pixels in JPEG, 16383 in WebP, 16384 in HEIC).
     """
     path = Path(path)
-    format = _format_for(path)
+    format = format_for(path)
     if format not in READABLE_FORMATS:
         raise ImageError(f"{path}: cannot be written: {remedy(format)}")
     _alpha_to_write(photo, path, format)
@@ -137,14 +146,15 @@ def output_path(
     if os.path.isdir(out) or not out.suffix:
         own = source.suffix if source.suffix.lower() in FORMAT_BY_SUFFIX else ".png"
         out = out / f"{source.stem}{RESULT_MARK}{own if suffix is None else suffix}"
-    _format_for(out)
+    format_for(out)
     both_exist = os.path.exists(out) and os.path.exists(source)
     if out.resolve() == source.resolve() or (both_exist and out.samefile(source)):
         raise ImageError(f"{out}: is the photo itself, which is never overwritten; choose another name")
     return out
 
 
-def _format_for(path: Path) -> str:
+def format_for(path: Path) -> str:
+    """The format that a file of this name gets; ImageError for a suffix that cannot be written."""
     format = FORMAT_BY_SUFFIX.get(path.suffix.lower())
     if format is None:
         ending = path.suffix or "no suffix"
