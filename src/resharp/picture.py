@@ -22,13 +22,8 @@ from resharp.images.gps import jpeg_without_gps, without_gps
 from resharp.images.holding import not_held
 from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
-<<<<<<< HEAD:src/resharp/picture.py
 from resharp.images.tensors import samples_tensor
-from resharp.images.writing import check_writable, write_photo
-=======
-from resharp.images.tensors import photo_to_tensor, tensor_to_pixels
 from resharp.images.writing import check_writable, format_for, write_photo
->>>>>>> 55bb071 (What a format cannot hold is told; tests of photo files end to end, with ExifTool; docs/files.md):src/resharp/cli/picture.py
 from resharp.pipeline import DeblurPipeline, Restored
 from resharp.provenance import make_receipt
 from resharp.receipt import Origin, Receipt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from typing import Any
 
@@ -54,6 +55,7 @@ def random_words(draw: random.Random, places: list[str]) -> list[str]:
     return words
 
 
+@functools.cache
 def _commands() -> list[tuple[str, Any]]:
     found = []
 

@@ -14,6 +14,18 @@ from pathlib import Path
 ADDRESS_SPACE_BYTES = 6 << 30  # on top of what the libraries take
 
 
+def _prepare_once(model: Path) -> None:
+    """What every start of the program does anew, and the same for every input, is done once for all of them."""
+    import typer
+
+    from resharp import pipeline
+    from resharp.cli import main as program
+
+    program.app = typer.main.get_command(program.app)
+    load, loaded = pipeline.load_model, pipeline.load_model(model)
+    pipeline.load_model = lambda folder: loaded if folder == model else load(folder)
+
+
 def main() -> None:
     place = Path(sys.argv[1])
     os.chdir(place)
@@ -27,6 +39,7 @@ def main() -> None:
     torch.set_num_threads(1)
     stock = Stock(place / f"stock{os.getpid()}")
     _ = stock.photos, stock.model, stock.photo, stock.pairs, stock.shards, stock.result, stock.evaluation
+    _prepare_once(stock.model)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + ADDRESS_SPACE_BYTES, resource.RLIM_INFINITY))
     answers.write("ready\n")

@@ -62,13 +62,8 @@ def write_photo(
     """
     path = Path(path)
     check_writable(photo, path)
-<<<<<<< HEAD
-    format = _format_for(path)
-    if not all(np.isfinite(photo.samples[rows]).all() for rows in _strips(photo)):
-=======
     format = format_for(path)
-    if not np.isfinite(photo.pixels).all():
->>>>>>> 55bb071 (What a format cannot hold is told; tests of photo files end to end, with ExifTool; docs/files.md)
+    if not all(np.isfinite(photo.samples[rows]).all() for rows in _strips(photo)):
         raise ImageError(f"{path}: the result has pixels that are not numbers; try another device or dtype")
 
     values = samples_for(replace(photo, alpha=_alpha_to_write(photo, path, format)), format)
