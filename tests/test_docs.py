@@ -17,6 +17,10 @@ import typer
 
 from resharp.cli.main import app
 from resharp.data.blur_config import BlurConfig
+from resharp.data.compression import CompressionConfig
+from resharp.data.inpainting import InpaintingConfig
+from resharp.data.noise import NoiseConfig
+from resharp.data.super_resolution import SuperResolutionConfig
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig
 from resharp.models.sizes import SIZES
@@ -111,6 +115,10 @@ TABLES = {
     "`[model.guidance]`": GuidanceConfig,
     "`[model.denoiser]` and `[model.predictor]`": UNetConfig,
     "`[blur]`": BlurConfig,
+    "`[super_resolution]`": SuperResolutionConfig,
+    "`[noise]`": NoiseConfig,
+    "`[jpeg]`": CompressionConfig,
+    "`[inpainting]`": InpaintingConfig,
 }
 
 

@@ -51,7 +51,7 @@ def _from_pil(image: Image.Image) -> tuple[Tensor, Back]:
         restored = _to_pil(result)
         restored = restored.convert("L") if gray else restored
         if alpha is not None:
-            restored.putalpha(alpha)
+            restored.putalpha(alpha.resize(restored.size, Image.Resampling.BICUBIC))
         return restored
 
     return tensor, back

@@ -43,6 +43,7 @@ class Result:
     width: int | None = None
     height: int | None = None
     part: str | None = None
+    restores: tuple[str, ...] | None = None  # what the model is for
     seed: int | None = None
     steps: int | None = None
     samples: int | None = None
@@ -93,7 +94,7 @@ def restore_file(
     height, width = photo.size
     try:
         restored, safe, remark = _restore(pipeline, photo, settings, guard, watching)
-        held = guard and restored.output != "input"
+        held = guard and safe is not None and restored.output != "input"
         receipts: list[Receipt] = []
 
         def receipt_for(samples: np.ndarray) -> str:
@@ -107,13 +108,16 @@ def restore_file(
         if not is_out_of_memory(error):
             raise
         raise ImageError(f"{source}: not enough memory for {width}x{height}; give a smaller picture") from error
+    height, width = restored.image.shape[2:]
     result = Result(str(source), str(target), width=width, height=height, part=restored.output)
+    result.restores = pipeline.task.restores
     result.receipt = receipts[0] if receipts else None
     if not copied:
         result.dropped = photo.meta.dropped + not_held(photo.meta, format_for(target))
     elif strip_gps:
         result.dropped = photo.meta.dropped
-    result.assessment, result.trust, result.remark = safe.assessment_json(), safe.trust_json(), remark
+    if safe is not None:
+        result.assessment, result.trust, result.remark = safe.assessment_json(), safe.trust_json(), remark
     used = restored.settings
     if restored.output == "predictor" or used.ensemble > 1:
         result.ensemble = used.ensemble
@@ -133,9 +137,14 @@ def _restore(
     settings: dict[str, Any],
     guard: bool,
     watching: dict[str, Any],
-) -> tuple[Restored, Safe, str | None]:
-    """Restore, assess and, with `guard`, protect; the last is a line for the user."""
+) -> tuple[Restored, Safe | None, str | None]:
+    """Restore, assess and, with `guard`, protect; the last is a line for the user.
+
+    What is assessed is motion blur: a model of another task restores what it is given.
+    """
     blurry = samples_tensor(photo)
+    if not pipeline.task.deblurs:
+        return pipeline.restore(blurry, **settings, **watching), None, None
     report = assess_input(blurry)
     chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
     passes = guard and report.motion_blur == "none" and chosen.output != "input"
@@ -160,7 +169,8 @@ def _write(
 ) -> bool:
     """Whether the photo's file was copied."""
     make_folder(target.parent)
-    same = restored.output == "input" and FORMAT_BY_SUFFIX.get(target.suffix.lower()) == photo.meta.format
+    unchanged = restored.output == "input" and tuple(restored.image.shape[2:]) == photo.size
+    same = unchanged and FORMAT_BY_SUFFIX.get(target.suffix.lower()) == photo.meta.format
     # Passing a JPEG through unchanged means the file, not a second compression of it.
     if same and not strip_gps:
         with atomic_path(target) as temporary:
@@ -171,7 +181,7 @@ def _write(
         with atomic_path(target) as temporary:
             temporary.write_bytes(data)
         return True
-    made = photo.with_pixels(restored.image[0].permute(1, 2, 0).numpy())
+    made = photo.enlarged(restored.image[0].permute(1, 2, 0).numpy())
     write_photo(made, target, receipt_for=receipt_for, source_type=_SOURCE_TYPES.get(restored.output))
     return False
 

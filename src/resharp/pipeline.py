@@ -30,19 +30,20 @@ from resharp.restoration import (
     predicted,
     self_ensemble,
 )
-from resharp.serialization import Defaults, load_model, save_model
+from resharp.serialization import Defaults, load_model, load_task, save_model
+from resharp.task import Task
 
 
 class DeblurPipeline:
-    """A trained model with its noise schedule and its defaults.
+    """A trained model with its noise schedule, its defaults and what it restores: motion blur unless it says otherwise.
 
     Example:
         >>> pipeline = DeblurPipeline.from_pretrained()
         >>> sharp = pipeline("photo.jpg")  # doctest: +SKIP
     """
 
-    def __init__(self, model: ICDPM, schedule: NoiseSchedule, defaults: Defaults) -> None:
-        self.model, self.schedule, self.defaults = model, schedule, defaults
+    def __init__(self, model: ICDPM, schedule: NoiseSchedule, defaults: Defaults, task: Task = Task()) -> None:
+        self.model, self.schedule, self.defaults, self.task = model, schedule, defaults, task
         self.choices = Choices(schedule, defaults, model.predictor is not None, model.denoiser is not None)
 
     @classmethod
@@ -56,11 +57,12 @@ class DeblurPipeline:
         Raises:
             ModelError: it is not there, not readable, or not a model of resharp.
         """
-        return cls(*load_model(locate_model(source)))
+        folder = locate_model(source)
+        return cls(*load_model(folder), load_task(folder))
 
     def save_pretrained(self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> None:
         """Write config.json, model.safetensors and scheduler_config.json into `folder`."""
-        save_model(folder, self.model, self.schedule, self.defaults, dtype=dtype)
+        save_model(folder, self.model, self.schedule, self.defaults, dtype=dtype, task=self.task)
 
     @property
     def device(self) -> torch.device:
@@ -126,12 +128,13 @@ class DeblurPipeline:
             progress: show a bar when the work takes longer than a second.
 
         Returns:
-            A picture of the kind and size given; a PIL image for a path.
+            A picture of the kind and size given, or larger by `task.scale`; a PIL image for a path.
         """
         asked = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
         asked |= {"output": output, "ensemble": ensemble, "fidelity": fidelity}
         blurry, back = to_tensor(image)
-        with progress_after_a_second("deblurring", enabled=progress) as on_step:
+        doing = "deblurring" if self.task.deblurs else "restoring"
+        with progress_after_a_second(doing, enabled=progress) as on_step:
             restored = self.restore(blurry, quality=quality, seed=seed, on_step=on_step, **asked)
         result = back(restored.image)
         if not return_spread:
@@ -156,6 +159,9 @@ class DeblurPipeline:
 
         blurry: floats in [0, 1], or uint8 or uint16 samples as photos have them.
 
+        What the task asks of a picture is done here: it is enlarged before the network, and known pixels around holes
+        are put back after it.
+
         asked: see `choose`.
         on_step: called with (network calls done, network calls in all); a mix of an ensemble and the diffusion
             counts the one, then the other.
@@ -165,23 +171,25 @@ class DeblurPipeline:
         """
         # All settings are checked before any work is done.
         settings = self.choose(quality, **asked)
+        blurry = self.task.prepared(as_unit(blurry))
         if settings.output == "input":
-            return Restored(as_unit(blurry).float().cpu(), None, "input", settings)
-        blurry = as_unit(blurry).to(self.device, torch.float32)
+            return Restored(blurry.float().cpu(), None, "input", settings)
+        blurry = blurry.to(self.device, torch.float32)
         g = None
         if settings.output == "predictor" or settings.ensemble > 1:
-            g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview).cpu()
+            g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview)
+            g = self.task.finished(blurry, g).cpu()
         if settings.output == "predictor":
             return Restored(g, None, "predictor", settings)
         conditions = condition(self.model, blurry)
         moments = Moments()
         for i in range(settings.samples):
-            drawn = self.draw(conditions, settings, seed, i, on_step, on_preview)
+            drawn = self.task.finished(blurry, self.draw(conditions, settings, seed, i, on_step, on_preview))
             moments.add(drawn)
             if on_sample is not None:
                 on_sample(i, drawn)
         if settings.fidelity is not None and g is None and conditions.g is not None:
-            g = predicted(conditions).cpu()
+            g = self.task.finished(blurry, predicted(conditions)).cpu()
         return Restored(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
 
     @torch.inference_mode()

@@ -20,6 +20,7 @@ from resharp.files import atomic_path, read_text, write_text
 from resharp.models.config import ModelConfig
 from resharp.models.icdpm import ICDPM
 from resharp.settings import from_dict, shown, to_dict
+from resharp.task import Task
 
 CONFIG, WEIGHTS, SCHEDULER = "config.json", "model.safetensors", "scheduler_config.json"
 FORMAT = 1
@@ -34,6 +35,7 @@ class _ConfigFile:
     defaults: Defaults
     format: int = FORMAT
     library: str = "resharp"
+    task: Task = Task()
 
 
 def save_model(
@@ -44,6 +46,7 @@ def save_model(
     *,
     weights: dict[str, Tensor] | None = None,
     dtype: torch.dtype = torch.float32,
+    task: Task = Task(),
 ) -> None:
     """Write a model folder; each of its files is complete or absent.
 
@@ -51,6 +54,7 @@ def save_model(
         folder: made if it does not exist.
         weights: replaces the model's own, for example by their moving average.
         dtype: of the stored numbers; float16 halves the file and is widened again on loading.
+        task: what the model restores.
     """
     folder = Path(folder)
     try:
@@ -62,7 +66,7 @@ def save_model(
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file(stored, temporary, metadata={"format": "pt"})
     write_text(folder / SCHEDULER, _json(to_dict(schedule)))
-    write_text(folder / CONFIG, _json(to_dict(_ConfigFile(model.config, defaults))))
+    write_text(folder / CONFIG, _json(to_dict(_ConfigFile(model.config, defaults, task=task))))
 
 
 def save_defaults(folder: str | os.PathLike[str], defaults: Defaults) -> None:
@@ -93,6 +97,15 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[ICDPM, NoiseSchedule, De
     model = ICDPM(config.model)
     model.load_state_dict(weights)
     return model.eval().requires_grad_(False), schedule, config.defaults
+
+
+def load_task(folder: str | os.PathLike[str]) -> Task:
+    """What the model in a folder restores.
+
+    Raises:
+        ModelError: as for `load_model`.
+    """
+    return _read(_ConfigFile, Path(folder) / CONFIG).task
 
 
 def _read_weights(path: Path, expected: dict[str, torch.Size]) -> dict[str, Tensor]:

@@ -176,6 +176,7 @@ def test_json_is_one_object_with_the_settings_used(resharp, photo, models, tmp_p
         "width": 40,
         "height": 28,
         "part": "diffusion",
+        "restores": ["motion blur"],
         "seed": 5,
         "steps": 3,
         "samples": 2,

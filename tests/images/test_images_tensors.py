@@ -107,3 +107,12 @@ def test_lossless_round_trip(tmp_path, height, width, channels, depth, suffix, s
     assert np.array_equal(tensor_to_pixels(photo_to_tensor(back)), photo.pixels)
     assert (back.alpha is None) == (alpha is None)
     assert alpha is None or np.array_equal(back.alpha, alpha)
+
+
+def test_enlarged():
+    photo = Photo(np.zeros((2, 4, 3), dtype=np.float32), alpha=np.full((2, 4), 0.5, dtype=np.float32))
+    large = photo.enlarged(np.ones((4, 8, 3)))
+    assert large.pixels.shape == (4, 8, 3)
+    assert large.pixels.dtype == large.alpha.dtype == np.float32
+    np.testing.assert_allclose(large.alpha, np.full((4, 8), 0.5), atol=1e-6)
+    assert photo.enlarged(np.ones((2, 4, 3))).alpha is photo.alpha

@@ -193,7 +193,7 @@ def _tuner(
 def _with_weights(pipeline: DeblurPipeline, weights: dict[str, Tensor]) -> DeblurPipeline:
     model = copy.deepcopy(pipeline.model)
     model.load_state_dict(weights)
-    return DeblurPipeline(model.eval().requires_grad_(False), pipeline.schedule, pipeline.defaults)
+    return DeblurPipeline(model.eval().requires_grad_(False), pipeline.schedule, pipeline.defaults, pipeline.task)
 
 
 def _about(blurs: Blurs) -> dict[str, Any]:

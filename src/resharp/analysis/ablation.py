@@ -29,6 +29,7 @@ from resharp.errors import ConfigError, DataError
 from resharp.evaluate.paired import PairedScores
 from resharp.evaluate.score import Row, paired_scores
 from resharp.train.data import open_data
+from resharp.train.degradation import task_of
 from resharp.train.stops import Reason, Stops
 
 INPUT = "input"
@@ -149,6 +150,8 @@ def prepare(
         ConfigError, DataError, ImageError: configurations, data, pairs or earlier runs in `folder` that do not fit.
     """
     variants = load_variants(configs, options.steps, other_blur=other_blur)
+    for variant in variants:
+        task_of(variant.config).require_deblurring(f"{variant.name}: resharp ablate")
     unequal = unequal_sizes(variants)
     if unequal and strict:
         raise ConfigError(f"{unequal[0]}; make them equal within 2 %, or leave out --strict")

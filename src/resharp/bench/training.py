@@ -23,10 +23,10 @@ from resharp.bench.matrix_rate import matrix_rate, synchronise
 from resharp.bench.photographs import MadePhotographs
 from resharp.bench.spec import Spec
 from resharp.data.source import Source
-from resharp.data.synthetic import BlurSynthesiser
 from resharp.errors import ResharpError, TrainingError
 from resharp.train.batches import Part
 from resharp.train.data import open_data
+from resharp.train.degradation import degradation_of
 from resharp.train.loop import Trainer
 from resharp.train.processes import is_main
 from resharp.train.run_folder import environment
@@ -46,7 +46,7 @@ def photographs(spec: Spec) -> Source:
     config = spec.train_config()
     if spec.places:
         return open_data(config, spec.places)[0]
-    needed_px = config.crop_px + 2 * BlurSynthesiser(config.blur).margin_px
+    needed_px = config.crop_px + 2 * degradation_of(config).margin_px
     return MadePhotographs(side_px=max(MADE_SIDE_PX, needed_px))
 
 

@@ -103,6 +103,7 @@ def adapt(
     )
     place = locate_model(model)
     pipeline = DeblurPipeline.from_pretrained(place).to(where)
+    pipeline.task.require_deblurring("resharp adapt")
     base = DEFAULTS if config is None else load_config(config, settings or (), warm_start_steps=0, ramp_steps=0)
     lpips = None if lpips_weights is None else load_lpips(lpips_weights).to(where)
     if wanted.method == "adversarial":

@@ -122,6 +122,7 @@ def _load(asked: Asked, device: torch.device) -> list[OwnModel]:
     for source in asked.models:
         origin = origin_of(source)
         pipeline = DeblurPipeline.from_pretrained(source).to(device)
+        pipeline.task.require_same_size("resharp evaluate --data")
         sample_generator(asked.seed, 0)
         models.append(OwnModel(pipeline, origin, pipeline.choose(**asked.settings), asked.settings, asked.seed))
     return models

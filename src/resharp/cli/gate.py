@@ -98,6 +98,7 @@ def _pipeline(model: str, steps: int | None, samples: int | None) -> DeblurPipel
     from resharp.pipeline import DeblurPipeline
 
     pipeline = DeblurPipeline.from_pretrained(model)
+    pipeline.task.require_deblurring("resharp gate")
     pipeline.restore(torch.zeros(1, 3, 1, 1), steps=steps, samples=samples, output="input")
     given = {"steps": steps, "samples": samples}
     asked = {name: value for name, value in given.items() if value is not None}

@@ -60,7 +60,7 @@ def _installation() -> dict[str, Any]:
 def _model(source: str | None) -> dict[str, Any]:
     from resharp.hub import locate_model
     from resharp.pipeline import DeblurPipeline
-    from resharp.serialization import WEIGHTS, load_model
+    from resharp.serialization import WEIGHTS, load_model, load_task
 
     folder = locate_model(source)
     model, schedule, defaults = load_model(folder)
@@ -68,6 +68,7 @@ def _model(source: str | None) -> dict[str, Any]:
         "model": str(folder.resolve()),
         "model_licence": _card_licence(folder) or "not stated in the model's README.md",
         "parameters": _parameters(model),
+        "restores": load_task(folder).words,
         "prediction_type": model.config.prediction_type,
         "patch_size": model.config.patch_size,
         "size_multiple_px": model.size_multiple,

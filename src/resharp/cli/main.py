@@ -38,6 +38,7 @@ from resharp.cli.verify import verify
 app = typer.Typer(name="resharp", pretty_exceptions_enable=False)
 for command in (deblur, verify, info, train, adapt, evaluate, gate, score, ablate):
     app.command()(command)
+app.command("restore", help="As deblur, for models of something else; see docs/restorations.md.")(deblur)
 app.add_typer(analyze)
 app.add_typer(data)
 app.add_typer(bench)

@@ -37,12 +37,16 @@ def restore_all(
 
     results: list[Result] = []
     settings = orders.settings
+    doing = "restoring" if pipeline is not None and not pipeline.task.deblurs else "deblurring"
     told = settings["output"] is not None
+    if pipeline is not None and not pipeline.task.deblurs:
+        note(f"this model restores {pipeline.task.words}; motion blur is not looked for, and nothing is held back")
+        told = True
     chosen = any(settings[name] is not None for name in ("quality", "fidelity", "ensemble"))
     for i, job in enumerate(jobs, start=1):
         try:
             # File names stay out of the bar: brackets in them would be read as its markup.
-            with progress_after_a_second(f"deblurring {i} of {len(jobs)}") as on_step:
+            with progress_after_a_second(f"{doing} {i} of {len(jobs)}") as on_step:
                 result = _restore_one(pipeline, job, orders, origin, spread, on_step)
         except Exception as error:
             results.append(failed(str(job.source), error, debug))

@@ -42,6 +42,7 @@ def model_methods(
         check_part(part)
     folder = locate_model(source)
     pipeline = DeblurPipeline.from_pretrained(folder).to(device)
+    pipeline.task.require_same_size("resharp score")
     wanted: dict[str, dict[str, Any]] = {} if parts or qualities else {OURS: dict(drawing)}
     for part in parts:
         wanted[f"{OURS} {part}"] = {"output": part, **({} if part == "predictor" else drawing)}

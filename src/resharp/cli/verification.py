@@ -24,7 +24,7 @@ from resharp.picture import restore_file
 from resharp.pipeline import DeblurPipeline
 from resharp.provenance import origin_of
 from resharp.receipt import Origin, Receipt, file_sha256, pixels_digest
-from resharp.serialization import Defaults, load_model
+from resharp.serialization import Defaults, load_model, load_task
 from resharp.settings import from_dict
 
 # Another processor, device or version of torch rounds differently, by about one level of 8 bits. A lossy encoder
@@ -172,10 +172,11 @@ def _find_model(result: Path, given: str | None, receipt: Receipt, preset: Prese
             f"SHA-256 {origin.weights_sha256}, the receipt says {receipt.weights_sha256}; give the right one with "
             "--model"
         )
-    network, schedule, _ = load_model(locate_model(given))
+    folder = locate_model(given)
+    network, schedule, _ = load_model(folder)
     defaults = Defaults(**{field.name: getattr(preset, field.name) for field in fields(Preset)})
     try:
-        return DeblurPipeline(network, schedule, defaults), origin
+        return DeblurPipeline(network, schedule, defaults, load_task(folder)), origin
     except ConfigError as error:
         raise ConfigError(f"{result}: the settings in its receipt do not fit its model ({error})") from error
 

@@ -49,6 +49,7 @@ def is_done(
             return False
     except ImageError:
         return False  # damaged, or by another program
+    guard = guard and pipeline.task.deblurs  # as `restore_file` has it
     chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
     if found is not None and found.part != "input":
         return found.inputs() == _inputs(pipeline, origin, chosen, source, settings, guard)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 
 from resharp.images.xmp import SourceType
 
@@ -69,6 +70,14 @@ class Photo:
         if pixels.shape != self.samples.shape:
             raise ValueError(f"pixels have shape {pixels.shape}, the photo has {self.samples.shape}")
         return replace(self, samples=np.asarray(pixels, dtype=np.float32))
+
+    def enlarged(self, pixels: np.ndarray) -> Photo:
+        """The same photo with pixels of another size, (H', W', 3); alpha is interpolated, metadata stay."""
+        alpha = self.alpha
+        if alpha is not None and alpha.shape != pixels.shape[:2]:
+            size = (pixels.shape[1], pixels.shape[0])
+            alpha = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+        return replace(self, samples=np.asarray(pixels, dtype=np.float32), alpha=alpha)
 
 
 def as_floats(samples: np.ndarray) -> np.ndarray:

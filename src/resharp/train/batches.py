@@ -14,9 +14,9 @@ from torch import Tensor
 from resharp.data.crops import CropBatches, Crops, turned
 from resharp.data.draws import BLUR, part_generator
 from resharp.data.source import Batching, Source
-from resharp.data.synthetic import BlurSynthesiser
 from resharp.errors import ResharpError
 from resharp.train.config import TrainConfig
+from resharp.train.degradation import degradation_of
 
 
 class Part(NamedTuple):
@@ -58,7 +58,7 @@ class Parts:
         workers: int,
     ) -> None:
         self.device, self.mine, self.workers, self.seed = device, mine, workers, config.seed
-        self.synthesiser = BlurSynthesiser(config.blur) if source.kind == "sharp" else None
+        self.synthesiser = degradation_of(config) if source.kind == "sharp" else None
         size_px = config.crop_px + (2 * self.synthesiser.margin_px if self.synthesiser else 0)
         self.crops = CropBatches(source, batching, size_px, config.scale_min)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from resharp.data.compression import CompressionConfig
+from resharp.data.inpainting import InpaintingConfig
+from resharp.data.noise import NoiseConfig
+from resharp.data.super_resolution import SuperResolutionConfig
 from resharp.data.synthetic import BlurConfig
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
@@ -90,6 +94,11 @@ class TrainConfig:
     keep_checkpoints: int = 2
     blur: BlurConfig = field(default_factory=BlurConfig)
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
+    # Other damages to restore; with any of these there is no motion blur. See `resharp.train.degradation`.
+    super_resolution: SuperResolutionConfig | None = None
+    noise: NoiseConfig | None = None
+    jpeg: CompressionConfig | None = None
+    inpainting: InpaintingConfig | None = None
 
     def __post_init__(self) -> None:
         positive = ("steps", "batch_size", "lr", "lr_matrix", "clip_norm", "log_every", "validate_every")

@@ -11,9 +11,9 @@ from resharp.data.listing import Listing
 from resharp.data.shard_index import is_shards
 from resharp.data.shards import ShardSource
 from resharp.data.source import Sample, Source
-from resharp.data.synthetic import BlurSynthesiser
 from resharp.errors import DataError
 from resharp.train.config import TrainConfig
+from resharp.train.degradation import degradation_of
 from resharp.train.validation import CROP_PX
 
 # Splits to validate on, the best one first, and "all" where the photographs are not divided.
@@ -39,7 +39,7 @@ def open_data(
     Raises:
         DataError: no such data set, or one that cannot be used; ImageError: a photograph likewise.
     """
-    margin_px = BlurSynthesiser(config.blur).margin_px
+    margin_px = degradation_of(config).margin_px
     shards = [place for place in places if is_shards(place)]
     if shards:
         if len(places) > 1:

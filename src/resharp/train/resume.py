@@ -12,6 +12,7 @@ from resharp.serialization import Defaults, save_model
 from resharp.train.checkpoint import checkpoint_paths, load_checkpoint, save_checkpoint
 from resharp.train.config import OPERATIONAL, TrainConfig
 from resharp.train.config_file import merged, resolved
+from resharp.train.degradation import task_of
 from resharp.train.engine import Engine
 from resharp.train.logs import Report
 
@@ -43,7 +44,8 @@ def save(folder: Path, engine: Engine, source: Source, step: int, skipped: int) 
     steps = 1 if config.stage == "distil" else 8 if engine.model.predictor is not None else 50
     defaults = Defaults(output=output, steps=steps)
     # The model first: a run whose last checkpoint is there takes no more steps that could write it.
-    save_model(folder / "model", engine.model, config.schedule, defaults, weights=engine.average)
+    options = {"weights": engine.average, "task": task_of(config)}
+    save_model(folder / "model", engine.model, config.schedule, defaults, **options)
     save_checkpoint(folder, state, config.keep_checkpoints)
 
 

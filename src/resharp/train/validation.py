@@ -10,12 +10,12 @@ import torch
 from resharp.data.crops import cropped, stacked
 from resharp.data.draws import BLUR, CROP, part_generator
 from resharp.data.source import Sample
-from resharp.data.synthetic import BlurSynthesiser
 from resharp.images.sheet import write_sheet
 from resharp.metrics.full_reference import psnr, ssim
 from resharp.models.icdpm import ICDPM
 from resharp.restoration import condition, diffused, predicted
 from resharp.train.config import TrainConfig
+from resharp.train.degradation import degradation_of
 from resharp.train.distillation import SAMPLER, Teacher
 
 CROP_PX = 128
@@ -36,7 +36,7 @@ class Validation:
 
     def __init__(self, config: TrainConfig, samples: Sequence[Sample]) -> None:
         self.config = config
-        synthesiser = BlurSynthesiser(config.blur)
+        synthesiser = degradation_of(config)
         paired = samples[0].blurry is not None
         size_px = CROP_PX + (0 if paired else 2 * synthesiser.margin_px)
         # Step -1 is one that training does not take.
