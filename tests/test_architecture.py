@@ -37,9 +37,12 @@ ALLOWED = {
     "receipt": {"errors", "settings"},
     "runtime": {"errors", "models", "diffusion"},
     "assessment": {"images"},
+    "model_card": {"errors", "models", "diffusion"},
+    "publishing": {"errors", "files", "hub", "model_card", "serialization", "models", "diffusion"},
     "pipeline": {
         *("errors", "hub", "images", "inputs", "progress", "restoration", "serialization", "models", "diffusion"),
         "task",
+        *("model_card", "publishing"),
     },
     "provenance": {"diffusion", "hub", "pipeline", "receipt", "serialization"},
     "picture": {"errors", "files", "images", "receipt", "assessment", "pipeline", "provenance"},

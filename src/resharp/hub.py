@@ -12,12 +12,18 @@ _SHIPPED_FOLDER = Path(__file__).parent / "weights"
 SHIPPED = _SHIPPED_FOLDER / "default"
 SHIPPED_NAMES = ("default", "one-step")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_FILES = ["config.json", "model.safetensors", "scheduler_config.json", "README.md"]
+# Only these are fetched and sent: a repository can hold others, pickled ones among them.
+MODEL_FILES = ["config.json", "model.safetensors", "scheduler_config.json", "README.md"]
 
 
 def shipped_models() -> dict[str, Path]:
     """The folders of the models that are in this installation, by name."""
     return {name: _SHIPPED_FOLDER / name for name in SHIPPED_NAMES if (_SHIPPED_FOLDER / name).is_dir()}
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form "owner/name"."""
+    return _HUB_ID.fullmatch(name) is not None
 
 
 def locate_model(source: str | os.PathLike[str] | None) -> Path:
@@ -40,14 +46,13 @@ def locate_model(source: str | os.PathLike[str] | None) -> Path:
         return folder
     if folder.exists():
         raise ModelError(f"{folder}: is a file; a model is a folder with config.json and model.safetensors")
-    if not _HUB_ID.fullmatch(str(source)):
+    if not is_hub_id(str(source)):
         names = ", ".join(shipped_models())
         raise ModelError(f"{source}: no such folder, not a shipped model ({names}), and not a Hub id owner/name")
     from huggingface_hub import snapshot_download
 
     try:
-        # Only these files: a repository can hold others, pickled ones among them.
-        return Path(snapshot_download(str(source), allow_patterns=_FILES))
+        return Path(snapshot_download(str(source), allow_patterns=MODEL_FILES))
     except Exception as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise ModelError(f"{source}: no such folder, and the Hub did not give it ({reason})") from error

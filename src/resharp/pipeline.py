@@ -16,8 +16,10 @@ from resharp.errors import ConfigError
 from resharp.hub import locate_model
 from resharp.images.tensors import as_unit
 from resharp.inputs import to_tensor
+from resharp.model_card import CardFacts
 from resharp.models.icdpm import ICDPM
 from resharp.progress import progress_after_a_second
+from resharp.publishing import publish_model
 from resharp.restoration import (
     Conditions,
     Moments,
@@ -63,6 +65,11 @@ class DeblurPipeline:
     def save_pretrained(self, folder: str | os.PathLike[str], dtype: torch.dtype = torch.float32) -> None:
         """Write config.json, model.safetensors and scheduler_config.json into `folder`."""
         save_model(folder, self.model, self.schedule, self.defaults, dtype=dtype, task=self.task)
+
+    def push_to_hub(self, repo_id: str, facts: CardFacts, *, private: bool = False, token: str | None = None) -> str:
+        """Upload the model with a card to the Hugging Face Hub; see `resharp.publishing.publish_model`."""
+        model = (self.model, self.schedule, self.defaults)
+        return publish_model(*model, repo_id, facts, private=private, token=token)
 
     @property
     def device(self) -> torch.device:

@@ -30,13 +30,14 @@ from resharp.cli.deblur import deblur
 from resharp.cli.evaluate_folders import evaluate
 from resharp.cli.gate import gate
 from resharp.cli.info import info
+from resharp.cli.push import push
 from resharp.cli.score import score
 from resharp.cli.study import study
 from resharp.cli.train import train
 from resharp.cli.verify import verify
 
 app = typer.Typer(name="resharp", pretty_exceptions_enable=False)
-for command in (deblur, verify, info, train, adapt, evaluate, gate, score, ablate):
+for command in (deblur, verify, info, train, adapt, evaluate, gate, score, ablate, push):
     app.command()(command)
 app.command("restore", help="As deblur, for models of something else; see docs/restorations.md.")(deblur)
 app.add_typer(analyze)
