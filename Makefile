@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IN ?= examples/blurry.jpg
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: deblur test test-slow test-browser train-default train-accelerator lint format clean
+.PHONY: deblur test test-slow test-browser train-default train-accelerator docs lint format clean
 
 deblur: $(VENV)/installed
 	@$(BIN)/resharp deblur "$(IN)" --overwrite
@@ -36,6 +36,10 @@ train-accelerator: $(VENV)/installed
 	$(BIN)/python tools/train_on_accelerator.py pack "$(DATA)" --out runs/accelerator.tar
 	$(BIN)/python tools/train_on_accelerator.py run --data runs/accelerator.tar --out runs/accelerator \
 	  --minutes $(or $(MINUTES),25) $(OPTIONS)
+
+# The site, in site/; warnings are errors.
+docs: $(VENV)/installed-test
+	$(BIN)/mkdocs build --strict
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -33,6 +33,7 @@ else:
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/*.md"))]
+DOCUMENTS += [*sorted(ROOT.glob("integrations/**/*.md")), *sorted(ROOT.glob("src/resharp/weights/*/README.md"))]
 METHOD, TRAINING = ROOT / "docs" / "method.md", ROOT / "docs" / "training.md"
 HINT = "run: python tools/update_method_lines.py"
 SYMBOLS = ["x_0", "x", "y", "x_t", "eps", "alpha_bar", "t", "phi_k", "k", "sigma_k", "H", "h_k", "R", "icDPM"]
@@ -141,13 +142,13 @@ def test_tables_of_settings_are_complete_and_right(title):
 # All documents
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_python_in_documents_compiles(path):
     for code in blocks(path, {"python", "py"}):
         compile(code, str(path), "exec")
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_within_the_repository_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if not re.match(r"[a-z]+:|#", target):
@@ -158,10 +159,12 @@ def command_lines(path: Path) -> list[str]:
     """Every call of `resharp` in shell blocks and code spans, without what follows a pipe or a comment."""
     text = path.read_text(encoding="utf-8")
     fenced = "\n".join(blocks(path, {"", "bash", "sh", "shell", "console"})).replace("\\\n", " ").splitlines()
-    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", FENCE.sub("", text))
+    outside = FENCE.sub("", text).replace("\\\n", " ")
+    fenced += re.findall(r"^ {4,}(\S.*)$", outside, re.MULTILINE)  # indented blocks
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", outside)
     lines = [line.strip().removeprefix("$ ") for line in fenced] + [span.replace("\\|", "|") for span in spans]
     lines = [re.split(r"\s(?:#|\||&&|;|>)(?:\s|$)", line)[0] for line in lines]
-    return [line for line in lines if re.match(r"(\S*/)?resharp\s+\S", line)]
+    return [line for line in lines if re.match(r"(\S*/)?resharp\s+[a-z-]", line)]
 
 
 def mistakes(line: str) -> str | None:
@@ -178,18 +181,47 @@ def mistakes(line: str) -> str | None:
     return f"{command.name} has no {unknown[0]}" if unknown else None
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_in_documents_exist(path):
     for line in command_lines(path):
         assert mistakes(line) is None, f"{line}: {mistakes(line)}"
 
 
+def shell_words(path: Path) -> list[list[str]]:
+    """The words of every line of shell blocks and code spans, whatever it calls."""
+    text = path.read_text(encoding="utf-8")
+    fenced = "\n".join(blocks(path, {"", "bash", "sh", "shell", "console"})).replace("\\\n", " ").splitlines()
+    outside = FENCE.sub("", text).replace("\\\n", " ")
+    indented = re.findall(r"^ {4,}(\S.*)$", outside, re.MULTILINE)
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", outside)
+    lines = [re.split(r"\s(?:#|\||&&|;|>)(?:\s|$)", line)[0] for line in fenced + indented + spans]
+    return [line.strip().removeprefix("$ ").split() for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_targets_scripts_and_extras_in_documents_exist(path):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for words in shell_words(path):
+        if words[0] == "make" and len(words) > 1 and "=" not in words[1]:
+            assert words[1] in targets, f"no target: {' '.join(words)}"
+        script = next((word for word in words if re.fullmatch(r"(tools|examples|integrations)/\S+\.py", word)), None)
+        if script is not None:
+            source = (ROOT / script).read_text(encoding="utf-8")
+            source += "".join(part.read_text(encoding="utf-8") for part in (ROOT / "tools").glob("accelerator_*.py"))
+            for word in words[words.index(script) :]:
+                option = word.strip("[]").split("=")[0]
+                assert not option.startswith("--") or f'"{option}"' in source, f"{script} has no {option}"
+    for names in re.findall(r"resharp\[([\w,]+)\]", path.read_text(encoding="utf-8")):
+        assert set(names.split(",")) <= extras.keys() | {"NAME"}, names
+
+
 def test_commands_are_found_and_their_mistakes_too(tmp_path):
     path = tmp_path / "a.md"
     block = "$ .venv/bin/resharp train a.toml \\\n  --dta b  # --no\nls --no"
-    path.write_text(f"`resharp info`\n```bash\n{block}\n```\n`resharp`\n")
+    path.write_text(f"`resharp info`\n```bash\n{block}\n```\n`resharp`\n\n    resharp gate a \\\n        --bad 1\n")
     lines = command_lines(path)
-    assert [mistakes(line) for line in lines] == ["train has no --dta", None]
+    assert [mistakes(line) for line in lines] == ["train has no --dta", "gate has no --bad", None]
     assert mistakes("resharp sharpen a.jpg") == "no command 'sharpen'"
     assert mistakes("resharp deblur INPUT... [-o OUT] [--steps N] [--overwrite]") is None
     assert mistakes("resharp --version") is None

@@ -36,6 +36,9 @@ def documentation(name: str) -> str:
     for node in tree.body:
         if isinstance(node, (*Function, ast.ClassDef)) and node.name == short:
             return _class(node, module) if isinstance(node, ast.ClassDef) else _function(node, module, 3)
+        imported = [each.name for each in node.names] if isinstance(node, ast.ImportFrom) else []
+        if short in imported and node.module != module:
+            return documentation(f"{node.module}.{short}")
     raise LookupError(f"{name}: {path.name} does not define {short}")
 
 
