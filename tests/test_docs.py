@@ -22,7 +22,7 @@ from resharp.data.inpainting import InpaintingConfig
 from resharp.data.noise import NoiseConfig
 from resharp.data.super_resolution import SuperResolutionConfig
 from resharp.diffusion.schedule import NoiseSchedule
-from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig
+from resharp.models.config import GuidanceConfig, ModelConfig, TransformerConfig, UNetConfig
 from resharp.models.sizes import SIZES
 from resharp.train.config import TrainConfig
 
@@ -115,6 +115,7 @@ TABLES = {
     "`[model]`": ModelConfig,
     "`[model.guidance]`": GuidanceConfig,
     "`[model.denoiser]` and `[model.predictor]`": UNetConfig,
+    "`[model.denoiser.transformer]` and `[model.predictor.transformer]`": TransformerConfig,
     "`[blur]`": BlurConfig,
     "`[super_resolution]`": SuperResolutionConfig,
     "`[noise]`": NoiseConfig,

@@ -164,7 +164,8 @@ def _pictures(model: ICDPM, path: Path) -> dict[tuple[int, str], Tensor]:
     found = {}
     for k in guidance.config.scales:
         for picture, image in zip(PICTURES, (phi(y, k, color=guidance.config.color), regressed[k]), strict=True):
-            found[k, picture] = round_to_uint8((image + 1) / 2).expand(-1, 3, -1, -1)
+            seen = image[:, :1] if image.shape[1] == 2 else image  # of gray and edges the gray one
+            found[k, picture] = round_to_uint8((seen + 1) / 2).expand(-1, 3, -1, -1)
     return found
 
 

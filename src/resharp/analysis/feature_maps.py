@@ -192,6 +192,6 @@ def _cut(maps: Tensor, height: int, width: int, k: int) -> np.ndarray:
 
 
 def _picture(maps: np.ndarray) -> np.ndarray:
-    """(1 or 3, H, W) in [-1, 1] as (H, W) on [0, 1]."""
-    one = maps[0] if len(maps) == 1 else gray(torch.from_numpy(maps)[None])[0, 0].numpy()
+    """Structure, (C, H, W) in [-1, 1], as (H, W) on [0, 1]: its only or its gray channel, or the luma of RGB."""
+    one = maps[0] if len(maps) < 3 else gray(torch.from_numpy(maps)[None])[0, 0].numpy()
     return (one + 1) / 2

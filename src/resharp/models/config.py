@@ -18,6 +18,23 @@ _CONVOLUTIONS, _TAPS = 2, 9  # of a ResBlock; of a convolution, 3 x 3
 
 
 @dataclass(frozen=True)
+class TransformerConfig:
+    """Restormer's blocks (arXiv 2111.09881) in place of a UNet's ResBlocks; those that change the size stay."""
+
+    # Channels of each head; must divide all widths of the UNet.
+    head_channels: int = 16
+    # Width of the gated feed-forward layer against that of the block; 2.66 in the paper.
+    expansion: float = 2.66
+
+    def __post_init__(self) -> None:
+        if self.head_channels < 1:
+            raise ConfigError(f"head_channels is {self.head_channels}; it must be at least 1")
+        # Above 4 a block would have more weights than the ResBlock that `_check_parameters` counts.
+        if not 0.5 <= self.expansion <= 4:
+            raise ConfigError(f"expansion is {self.expansion}; allowed: 0.5 to 4")
+
+
+@dataclass(frozen=True)
 class UNetConfig:
     """The icDPM UNet (arXiv 2112.02475, fig. of the architecture; no attention, no normalisation)."""
 
@@ -29,6 +46,8 @@ class UNetConfig:
     decoder_blocks: int = 4
     middle_blocks: int = 2
     dropout: float = 0.0
+    # None is the paper's: convolutions alone.
+    transformer: TransformerConfig | None = None
 
     def __post_init__(self) -> None:
         if len(self.widths) > MAX_LEVELS:
@@ -47,6 +66,10 @@ class UNetConfig:
         blocks = (self.encoder_blocks + self.decoder_blocks, self.middle_blocks)
         _check_sizes("widths", max(self.widths), "encoder_blocks and middle_blocks", max(blocks) // 2)
         _check_parameters(blocks[0] * sum(width**2 for width in self.widths) + blocks[1] * self.widths[-1] ** 2)
+        if self.transformer is not None and any(width % self.transformer.head_channels for width in self.widths):
+            raise ConfigError(
+                f"head_channels is {self.transformer.head_channels}; it must divide all widths, {self.widths}"
+            )
 
 
 @dataclass(frozen=True)
@@ -55,7 +78,8 @@ class GuidanceConfig:
 
     # The k of phi_k: structure is predicted at 1 / 2^k of the size. (3,) is the paper's one-scale ablation.
     scales: tuple[int, ...] = (1, 2, 3)
-    color: Literal["gray", "rgb"] = "gray"
+    # What structure is: "gray" as in the paper, "rgb" its ablation, or edges of the gray picture, alone or beside it.
+    color: Literal["gray", "rgb", "edges", "gray+edges"] = "gray"
     # Standard deviation of the noise inside phi while training, on [0, 1]; 0 is the no-noise ablation.
     sigma_k: float = 0.02
     # Channels of h_k; 64 in the paper.

@@ -9,10 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resharp.models.config import GuidanceConfig
+from resharp.models.edges import edges
 from resharp.models.layers import ResBlock
 
 # Rec. 601 luma, our choice: the paper says gray and does not give the weights.
 LUMA = (0.299, 0.587, 0.114)
+# Channels of structure, by `GuidanceConfig.color`.
+CHANNELS = {"gray": 1, "rgb": 3, "edges": 1, "gray+edges": 2}
 
 
 def gray(x: Tensor) -> Tensor:
@@ -29,14 +32,18 @@ def phi(
     Args:
         y: (B, 3, H, W) in [-1, 1], H and W multiples of 2^k.
         k: halvings. The operator is the area mean over 2^k x 2^k pixels (our choice).
-        color: "gray", or "rgb" for the paper's ablation.
+        color: "gray", or "rgb" for the paper's ablation; "edges" is the slope of the coarse gray picture, and
+            "gray+edges" both (ours; see `resharp.models.edges`).
         sigma_k: standard deviation of the noise n, on [0, 1]; our range [-1, 1] is twice as wide.
         generator: where the noise comes from; without one there is no noise.
 
     Returns:
-        (B, 1 or 3, H / 2^k, W / 2^k).
+        (B, CHANNELS[color], H / 2^k, W / 2^k).
     """
-    structure = F.avg_pool2d(gray(y) if color == "gray" else y, 2**k)
+    structure = F.avg_pool2d(y if color == "rgb" else gray(y), 2**k)
+    if color in ("edges", "gray+edges"):
+        slopes = edges(structure)
+        structure = slopes if color == "edges" else torch.cat((structure, slopes), dim=1)
     if sigma_k > 0 and generator is not None:
         noise = torch.randn(structure.shape, generator=generator, device=generator.device)
         structure = structure + 2 * sigma_k * noise.to(structure)
@@ -48,13 +55,12 @@ class StructureGuide(nn.Module):
 
     def __init__(self, config: GuidanceConfig) -> None:
         super().__init__()
-        channels = 1 if config.color == "gray" else 3
-        self.stem = nn.Conv2d(channels, config.width, 3, padding=1)
+        self.stem = nn.Conv2d(CHANNELS[config.color], config.width, 3, padding=1)
         widths = [config.width] * config.blocks + [config.features]
         self.blocks = nn.Sequential(*(ResBlock(*pair) for pair in itertools.pairwise(widths)))
 
     def forward(self, y_k: Tensor) -> Tensor:
-        """y_k: (B, 1 or 3, H_k, W_k) in [-1, 1]. Returns h_k: (B, features, H_k, W_k)."""
+        """y_k: what `phi` gives, (B, C, H_k, W_k). Returns h_k: (B, features, H_k, W_k)."""
         return self.blocks(self.stem(y_k))
 
 
@@ -65,7 +71,7 @@ class Guidance(nn.Module):
         super().__init__()
         self.config = config
         distinct = 1 if config.shared else len(config.scales)
-        channels = 1 if config.color == "gray" else 3
+        channels = CHANNELS[config.color]
         self.guides = nn.ModuleList(StructureGuide(config) for _ in range(distinct))
         heads = distinct if config.regression else 0
         self.heads = nn.ModuleList(nn.Conv2d(config.features, channels, 3, padding=1) for _ in range(heads))
@@ -88,7 +94,7 @@ class Guidance(nn.Module):
         return h
 
     def regress(self, h: dict[int, Tensor]) -> dict[int, Tensor]:
-        """R(h_k): the sharp structure at every scale, {k: (B, 1 or 3, H / 2^k, W / 2^k)}; {} without R."""
+        """R(h_k): the sharp structure at every scale, {k: (B, C, H / 2^k, W / 2^k)}; {} without R."""
         if not self.heads:
             return {}
         shared = self.config.shared

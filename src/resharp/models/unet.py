@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from resharp.models.config import GuidanceConfig, UNetConfig
 from resharp.models.layers import NoiseLevelEmbedding, ResBlock, zeroed
+from resharp.models.transformer import TransformerBlock
 
 
 class UNet(nn.Module):
@@ -46,8 +47,14 @@ class UNet(nn.Module):
         self.stem = nn.Conv2d(channels_in * patch_size**2, widths[0], 1)
         guidance_dims = self._guidance_dims(guidance)
 
-        def block(width_in: int, width_out: int, **options) -> ResBlock:
-            return ResBlock(width_in, width_out, embedding_dim, dropout=dropout, **options)
+        def resized(width_in: int, width_out: int, resample: str) -> ResBlock:
+            return ResBlock(width_in, width_out, embedding_dim, dropout=dropout, resample=resample)
+
+        def block(width_in: int, width_out: int, guidance_dim: int | None = None) -> nn.Module:
+            options = {"embedding_dim": embedding_dim, "guidance_dim": guidance_dim, "dropout": dropout}
+            if config.transformer is None:
+                return ResBlock(width_in, width_out, **options)
+            return TransformerBlock(width_in, width_out, **options, config=config.transformer)
 
         self.encoder, self.downs = nn.ModuleList(), nn.ModuleList()
         skips = [widths[0]]
@@ -57,7 +64,7 @@ class UNet(nn.Module):
             self.encoder.append(nn.ModuleList(stage))
             skips += [width] * config.encoder_blocks
             if level + 1 < len(widths):
-                self.downs.append(block(width, widths[level + 1], resample="down"))
+                self.downs.append(resized(width, widths[level + 1], "down"))
                 skips.append(widths[level + 1])
         self.middle = nn.ModuleList(block(widths[-1], widths[-1]) for _ in range(config.middle_blocks))
         self.decoder, self.ups = nn.ModuleList(), nn.ModuleList()
@@ -66,7 +73,7 @@ class UNet(nn.Module):
             stage = [block(width + skips.pop(), width) for _ in range(config.decoder_blocks)]
             self.decoder.append(nn.ModuleList(stage))
             if level:
-                self.ups.append(block(width, widths[level - 1], resample="up"))
+                self.ups.append(resized(width, widths[level - 1], "up"))
         self.head = zeroed(nn.Conv2d(widths[0], channels_out * patch_size**2, 3, padding=1))
 
     def _guidance_dims(self, guidance: GuidanceConfig | None) -> dict[int, int]:
