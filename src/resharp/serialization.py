@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +14,14 @@ from torch import Tensor
 
 from resharp.diffusion.presets import Defaults
 from resharp.diffusion.schedule import NoiseSchedule
-from resharp.errors import ConfigError, ModelError, OutputError
-from resharp.files import atomic_path, read_text, write_text
-from resharp.models.config import ModelConfig
+from resharp.errors import ModelError, OutputError
+from resharp.files import atomic_path, write_text
+from resharp.model_files import CONFIG, SCHEDULER, WEIGHTS, ConfigFile, as_json, read_config, read_json
 from resharp.models.icdpm import ICDPM
-from resharp.settings import from_dict, shown, to_dict
+from resharp.settings import shown
 from resharp.task import Task
 
-CONFIG, WEIGHTS, SCHEDULER = "config.json", "model.safetensors", "scheduler_config.json"
-FORMAT = 1
 _DTYPES = ("F32", "F16", "BF16", "F64")
-
-
-@dataclass(frozen=True)
-class _ConfigFile:
-    """Schema of config.json."""
-
-    model: ModelConfig
-    defaults: Defaults
-    format: int = FORMAT
-    library: str = "resharp"
-    task: Task = Task()
 
 
 def save_model(
@@ -65,8 +51,8 @@ def save_model(
     stored = {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file(stored, temporary, metadata={"format": "pt"})
-    write_text(folder / SCHEDULER, _json(to_dict(schedule)))
-    write_text(folder / CONFIG, _json(to_dict(_ConfigFile(model.config, defaults, task=task))))
+    write_text(folder / SCHEDULER, as_json(schedule))
+    write_text(folder / CONFIG, as_json(ConfigFile(model.config, defaults, task=task)))
 
 
 def save_defaults(folder: str | os.PathLike[str], defaults: Defaults) -> None:
@@ -76,7 +62,7 @@ def save_defaults(folder: str | os.PathLike[str], defaults: Defaults) -> None:
         ModelError: there is no readable configuration to change.
     """
     path = Path(folder) / CONFIG
-    write_text(path, _json(to_dict(replace(_read(_ConfigFile, path), defaults=defaults))))
+    write_text(path, as_json(replace(read_json(ConfigFile, path), defaults=defaults)))
 
 
 def load_model(folder: str | os.PathLike[str]) -> tuple[ICDPM, NoiseSchedule, Defaults]:
@@ -87,10 +73,7 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[ICDPM, NoiseSchedule, De
             weights do not belong to it.
     """
     folder = Path(folder)
-    config = _read(_ConfigFile, folder / CONFIG)
-    if config.format != FORMAT or config.library != "resharp":
-        raise ModelError(f"{folder / CONFIG}: not a model of this version of resharp; update resharp")
-    schedule = _read(NoiseSchedule, folder / SCHEDULER)
+    config, schedule = read_config(folder)
     with torch.device("meta"):
         model = ICDPM(config.model)
     weights = _read_weights(folder / WEIGHTS, {name: value.shape for name, value in model.state_dict().items()})
@@ -105,7 +88,7 @@ def load_task(folder: str | os.PathLike[str]) -> Task:
     Raises:
         ModelError: as for `load_model`.
     """
-    return _read(_ConfigFile, Path(folder) / CONFIG).task
+    return read_json(ConfigFile, Path(folder) / CONFIG).task
 
 
 def _read_weights(path: Path, expected: dict[str, torch.Size]) -> dict[str, Tensor]:
@@ -141,21 +124,3 @@ def _check_header(file: Any, path: Path, expected: dict[str, torch.Size]) -> Non
             )
         if stored.get_dtype() not in _DTYPES:
             raise ModelError(f"{path}: {name!r} is stored as {stored.get_dtype()}; allowed: {', '.join(_DTYPES)}")
-
-
-def _read(cls: type, path: Path) -> Any:
-    try:
-        data = json.loads(read_text(path))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file; a model is a folder with {CONFIG}, {WEIGHTS}, {SCHEDULER}") from error
-    except (OSError, ValueError, RecursionError) as error:  # what is not JSON or not UTF-8 is a ValueError
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"{path}: not a readable JSON file ({reason})") from error
-    try:
-        return from_dict(cls, data, str(path))
-    except ConfigError as error:
-        raise ModelError(str(error)) from error
-
-
-def _json(data: dict[str, Any]) -> str:
-    return json.dumps(data, indent=2) + "\n"

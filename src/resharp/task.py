@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from resharp.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:  # imported where it computes, since a model's configuration is read without it
+    from torch import Tensor
 
 Damage = Literal["motion blur", "noise", "JPEG artefacts", "low resolution", "holes"]
 MAX_SCALE = 8
@@ -80,17 +79,23 @@ class Task:
         """The result for what the network was `given`: around holes the picture keeps what it has."""
         if "holes" not in self.restores:
             return restored
+        import torch
+
         given = given.to(restored)
         return torch.where(holes(given), restored, given)
 
 
 def enlarged(pictures: Tensor, scale: int) -> Tensor:
     """(B, 3, H, W) in [0, 1] to (B, 3, scale H, scale W) by bicubic interpolation as Pillow's (a = -0.5), clamped."""
+    import torch.nn.functional as F
+
     size = (pictures.shape[-2] * scale, pictures.shape[-1] * scale)
     return F.interpolate(pictures, size=size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def holes(pictures: Tensor) -> Tensor:
     """Where pictures (B, 3, H, W) in [0, 1] have the colour that marks a hole: (B, 1, H, W) bool."""
+    import torch
+
     color = torch.tensor(HOLE_COLOR, dtype=pictures.dtype, device=pictures.device)[:, None, None]
     return ((pictures - color).abs() <= _HOLE_WITHIN).all(dim=1, keepdim=True)
