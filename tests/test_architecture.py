@@ -61,6 +61,7 @@ ALLOWED = {
             "picture",
         ),
     },
+    "video": {"errors", "files", "images", "data", "assessment", "pipeline", "picture"},
     "train": {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("restoration", "serialization", "task"),

@@ -42,6 +42,7 @@ class Result:
     seconds: float | None = None
     width: int | None = None
     height: int | None = None
+    frames: int | None = None  # of a video
     part: str | None = None
     restores: tuple[str, ...] | None = None  # what the model is for
     seed: int | None = None

@@ -175,6 +175,7 @@ def test_json_is_one_object_with_the_settings_used(resharp, photo, models, tmp_p
         "output": str(tmp_path / "a.deblurred.png"),
         "width": 40,
         "height": 28,
+        "frames": None,
         "part": "diffusion",
         "restores": ["motion blur"],
         "seed": 5,

@@ -26,7 +26,9 @@ _SPREAD = "--spread shows how samples differ: add --samples 2 or more"
 
 
 def deblur(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, folders, Parquet; paths or URLs.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT", help="Photos, folders, Parquet, videos; paths or URLs.")
+    ],
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="OUT", help="A file or a folder; default NAME.deblurred.EXT."),
@@ -71,6 +73,7 @@ def deblur(
     workers: Annotated[int | None, typer.Option(help="Workers at most, with --engine ray.")] = None,
     image_column: Annotated[str, typer.Option(help="Parquet's column of encoded photos.")] = "image",
     name_column: Annotated[str, typer.Option(help="Parquet's column of their names.")] = "name",
+    crf: Annotated[int | None, typer.Option(help="A video's encoding: lower is better and larger.")] = None,
     no_receipt: Annotated[
         bool, typer.Option("--no-receipt", help="Do not write into results how they were made; see resharp verify.")
     ] = False,
@@ -95,6 +98,7 @@ def deblur(
     from resharp.cli.restore_jobs import failed, restore_all
     from resharp.cli.scale import Scale
     from resharp.engines.orders import Orders
+    from resharp.video.clip import is_video
 
     orders = Orders(settings, not force, strip_gps, overwrite, skip_done or (engine == "ray" and not overwrite))
     load = partial(_pipeline, model, settings=settings)
@@ -113,6 +117,13 @@ def deblur(
                 inputs, output, model, load, device, orders, scale, receipts=not no_receipt, quiet=as_json
             )
             return _sum_up(outcome, table, as_json)
+        if is_video(inputs[0]):
+            _check_video(skip_done, spread)
+            from resharp.cli.deblur_videos import deblur_videos, plan_videos
+
+            clips = plan_videos(inputs, output)
+            made = deblur_videos(load(device), clips, orders, crf, quiet=as_json, debug=debug)
+            return _sum_up(made, table, as_json)
         jobs, failures = _jobs(inputs, output)
         place = _spread_place(spread, jobs, overwrite)
         pipeline = load(device, spread=spread) if jobs else None
@@ -141,6 +152,11 @@ def _sum_up(results: Sequence[Result] | Outcome, table: Path | None, as_json: bo
     elif restored + skipped + lost > 1 or skipped:
         note(f"restored {restored}, " + (f"skipped {skipped}, " if skipped else "") + f"failed {lost}")
     return 1 if lost else 0
+
+
+def _check_video(skip_done: bool, spread: str | None) -> None:
+    if skip_done or spread is not None:
+        raise ConfigError("--skip-done and --spread are for photos, and a video is given")
 
 
 def _check_options(

@@ -15,7 +15,7 @@ from resharp.images.gps import jpeg_without_gps, without_gps
 from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
 from resharp.images.receipts import read_receipt
-from resharp.images.tensors import photo_to_tensor
+from resharp.images.tensors import samples_tensor
 from resharp.pipeline import DeblurPipeline, Restored
 from resharp.provenance import make_receipt
 from resharp.receipt import Origin, Receipt
@@ -56,7 +56,7 @@ def is_done(
     if found is None and not _is_copy(source, target, strip_gps):
         return False
     if chosen.output != "input":
-        passes = guard and assess_input(photo_to_tensor(read_photo(source))).motion_blur == "none"
+        passes = guard and assess_input(samples_tensor(read_photo(source))).motion_blur == "none"
         if not passes:
             return False
         chosen = pipeline.choose(output="input")
