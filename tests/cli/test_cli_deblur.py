@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from resharp.cli.deblur import deblur
-from resharp.diffusion.presets import ENSEMBLES, QUALITIES
+from resharp.diffusion.presets import ENSEMBLES, MAX_SAMPLES, QUALITIES
 from resharp.diffusion.sampler_names import SAMPLERS
 from resharp.diffusion.schedule import MAX_STEPS
-from resharp.pipeline import MAX_SAMPLES, DeblurPipeline
+from resharp.pipeline import DeblurPipeline
 
 
 def pixels(path):
