@@ -12,18 +12,21 @@ import numpy as np
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from av.video.plane import VideoPlane
 
 # K_R and K_B by matrix_coefficients of ITU-T H.273. Unspecified is taken for BT.601; the same is done on the way back.
 _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 _BT601 = (0.299, 0.114)
 _FULL_RANGE = 2
+# With more, FFmpeg 8.1 gives frames of 10 bits single wrong samples, now and then, where sides are no multiples of 16.
+_THREADS = 1
 
 
 def to_rgb(frame: VideoFrame) -> np.ndarray:
     """(H, W, 3) float32 in [0, 1], gamma-encoded as stored, not turned."""
     if frame.format.is_rgb:
         deep = _bits(frame) > 8
-        pixels = frame.to_ndarray(format="rgb48le" if deep else "rgb24")
+        pixels = frame.to_ndarray(format="rgb48le" if deep else "rgb24", threads=_THREADS)
         return pixels.astype(np.float32) / np.float32(65535 if deep else 255)
     planes = _planes(frame)
     y, cb, cr = _expanded(planes, full=_is_full(frame))
@@ -40,9 +43,9 @@ def from_rgb(pixels: np.ndarray, like: VideoFrame, pix_fmt: str) -> VideoFrame:
     Args:
         pixels: (H, W, 3) float in [0, 1].
     """
-    from av import VideoFrame
-
     if like.format.is_rgb:
+        from av import VideoFrame
+
         top, dtype, name = (65535, np.uint16, "rgb48le") if _bits(like) > 8 else (255, np.uint8, "rgb24")
         made = VideoFrame.from_ndarray(np.rint(np.asarray(pixels) * top).astype(dtype), name)
     else:
@@ -51,11 +54,9 @@ def from_rgb(pixels: np.ndarray, like: VideoFrame, pix_fmt: str) -> VideoFrame:
         red, green, blue = (pixels[:, :, i].astype(np.float32) for i in range(3))
         y = k_r * red + (1 - k_r - k_b) * green + k_b * blue
         planes = _packed(np.stack([y, (blue - y) / (2 * (1 - k_b)), (red - y) / (2 * (1 - k_r))]), deep=deep, full=full)
-        made = VideoFrame.from_ndarray(
-            np.ascontiguousarray(planes.transpose(1, 2, 0)) if deep else planes, _between(like)
-        )
+        made = _framed(planes, like)
         made.colorspace, made.color_range = like.colorspace, like.color_range
-    made = made.reformat(format=pix_fmt)
+    made = made.reformat(format=pix_fmt, threads=_THREADS)
     made.colorspace, made.color_range = like.colorspace, like.color_range
     made.color_primaries, made.color_trc = like.color_primaries, like.color_trc
     made.pts, made.time_base, made.duration = like.pts, like.time_base, like.duration
@@ -64,8 +65,29 @@ def from_rgb(pixels: np.ndarray, like: VideoFrame, pix_fmt: str) -> VideoFrame:
 
 def _planes(frame: VideoFrame) -> np.ndarray:
     """Y, Cb, Cr as (3, H, W), 8 bits, or 16 of which the upper ones are the frame's."""
-    planes = frame.reformat(format=_between(frame)).to_ndarray()
-    return planes if planes.dtype == np.uint8 else planes.transpose(2, 0, 1)
+    full = frame.reformat(format=_between(frame), threads=_THREADS)
+    # Not to_ndarray, which refuses odd widths.
+    return np.stack([_rows(plane, _dtype(frame))[:, : frame.width] for plane in full.planes])
+
+
+def _framed(planes: np.ndarray, like: VideoFrame) -> VideoFrame:
+    from av import VideoFrame
+
+    made = VideoFrame(like.width, like.height, _between(like))
+    for plane, values in zip(made.planes, planes, strict=True):
+        rows = np.zeros_like(_rows(plane, _dtype(like)))
+        rows[:, : like.width] = values
+        plane.update(rows.tobytes())
+    return made
+
+
+def _rows(plane: VideoPlane, dtype: type[np.unsignedinteger]) -> np.ndarray:
+    """(H, W and the filling at the end)."""
+    return np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // np.dtype(dtype).itemsize)
+
+
+def _dtype(frame: VideoFrame) -> type[np.unsignedinteger]:
+    return np.uint16 if _bits(frame) > 8 else np.uint8
 
 
 def _between(frame: VideoFrame) -> str:
