@@ -177,7 +177,7 @@ def test_of_pairs_only_the_blurry_sides_are_taken(tmp_path):
 
 def test_missing_weights_are_said_and_never_replaced(monkeypatch, tmp_path, tiny_model):
     monkeypatch.setattr(domain_networks, "find_weights", lambda backbone, folder: None)
-    with pytest.raises(ModelError, match=r"no Inception of 2015-12-05 weights; fetch https:.*; no EfficientNet"):
+    with pytest.raises(ModelError, match=r"no Inception of 2015-12-05 weights; run: curl .*; no EfficientNet"):
         load_networks(("inception", "efficientnet"), None, torch.device("cpu"))
     with pytest.raises(ConfigError, match="choose from"):
         load_networks(("vgg",), None, torch.device("cpu"))

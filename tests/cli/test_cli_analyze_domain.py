@@ -50,7 +50,7 @@ def test_files_say_what_was_measured(resharp, model, folders, stand_in, tmp_path
     rows = [line for line in ran.out.splitlines() if line.startswith("| x2")]
     assert len(rows) == 3
     assert all(row.split(" | ")[2:4] == ["-", "-"] for row in rows)  # FID and KID
-    assert "FID and KID (x1000): no Inception of 2015-12-05 weights; fetch https:" in ran.out
+    assert "FID and KID (x1000): no Inception of 2015-12-05 weights; run: curl " in ran.out
     assert "72 of 3 photos in A and 72 of 3 photos in B" in ran.out
     with (tmp_path / "out" / "domain_distance.csv").open() as file:
         values = list(csv.DictReader(file))

@@ -126,7 +126,7 @@ def test_too_few_patches_leave_the_column_empty(folders):
 
 def test_what_is_missing_is_told_with_its_remedy(folders):
     trios = find_trios(folders / "ours", folders / "sharp", None)
-    metrics = [Absent("fid", "FID", "no weights", "run: fetch")]
+    metrics = [Absent("fid", "FID", "no weights", "fetch")]
     results = {"ours": evaluate_folder("ours", trios, metrics, ScoreStore(None))}
     assert "FID, ours: not computed, no weights; run: fetch." in markdown(metrics, results, 4)
 

@@ -20,6 +20,7 @@ from resharp.evaluate.trios import Trio
 from resharp.images.headers import upright_size
 from resharp.images.reading import read_photo
 from resharp.images.tensors import photo_to_tensor
+from resharp.metrics.backbones import how_to_fetch
 from resharp.metrics.kinds import Absent, PairMetric, SetMetric
 
 OnImage = Callable[[str, int, int, str], None]
@@ -83,7 +84,7 @@ def evaluate_folder(
     of_restored: FeaturesOf = {}
     for metric in metrics:
         if isinstance(metric, Absent):
-            columns.append(Column(metric.name, None, why=f"{metric.why}; {metric.remedy}"))
+            columns.append(Column(metric.name, None, why=f"{metric.why}; {how_to_fetch(metric.remedy)}"))
         elif isinstance(metric, SetMetric):
             columns.append(_set_score(metric, trios, of_restored, {} if of_sharp is None else of_sharp))
         else:

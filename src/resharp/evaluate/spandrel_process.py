@@ -105,4 +105,5 @@ def _why(code: int, words: Sequence[str]) -> str:
 def _refusal(peer: SpandrelPeer, error: str) -> str:
     if error == "has no spandrel":
         return f"{peer.python}: has no spandrel; make an environment that has: {ENVIRONMENT}"
-    return error if error.startswith(("/", str(peer.checkpoint))) else f"{peer.python}: {error}"
+    # Other refusals name the photo or the checkpoint.
+    return f"{peer.python}: {error}" if error.startswith("cannot import") else error

@@ -30,7 +30,7 @@ class Backbone:
     files: file name -> how the SHA-256 of the file begins.
     tensors: SHA-256 of the float32 tensors of a `.safetensors` file (`tensors_sha256`), whatever wrote it.
     converted: the name of that file, or None.
-    remedy: the command or URL that fetches it; DIR is the folder named by `--weights DIR`.
+    remedy: the command that fetches it; DIR is the folder named by `--weights DIR`.
     package: an installed package that may hold the file, and the folder inside it.
     url: where the original file is published, if it is a file.
     """
@@ -54,7 +54,7 @@ ALEXNET = Backbone(
     files={"alexnet-owt-7be5be79.pth": "7be5be79"},
     converted="alexnet.safetensors",
     tensors="195266a4c8e96483085621ac3389a6c24f1dd0963c9ac0e001705d24ece83273",
-    remedy=f"https://download.pytorch.org/models/alexnet-owt-7be5be79.pth into DIR, or: {TOOL}",
+    remedy=TOOL,
     url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
 )
 VGG16 = Backbone(
@@ -62,7 +62,7 @@ VGG16 = Backbone(
     files={"vgg16-397923af.pth": "397923af"},
     converted="vgg16.safetensors",
     tensors="e7a5a0521f65f1615c3aab84437b37f969539737cec5eb492c06e0321f4bdbc4",
-    remedy=f"https://download.pytorch.org/models/vgg16-397923af.pth into DIR, or: {TOOL}",
+    remedy=TOOL,
     url="https://download.pytorch.org/models/vgg16-397923af.pth",
 )
 NIQE_PARAMETERS = Backbone(
@@ -77,7 +77,7 @@ INCEPTION = Backbone(
         "pt_inception-2015-12-05-6726825d.pth": "6726825d",
         "weights-inception-2015-12-05-6726825d.pth": "6726825d",
     },
-    remedy=f"{_INCEPTION_URL}pt_inception-2015-12-05-6726825d.pth into DIR",
+    remedy=f"curl --location --remote-name --output-dir DIR {_INCEPTION_URL}pt_inception-2015-12-05-6726825d.pth",
     url=_INCEPTION_URL + "pt_inception-2015-12-05-6726825d.pth",
 )
 EFFICIENTNET = Backbone(
@@ -120,9 +120,9 @@ def check_weights(backbone: Backbone, path: Path) -> str:
         found, wanted = _file_sha256(path), backbone.files[path.name]
     if not found.startswith(wanted):
         short = f"{found[: len(wanted)]}, expected {wanted}" if len(wanted) < 16 else f"{found[:16]}..."
+        what = backbone.title if backbone is NIQE_PARAMETERS else f"{backbone.title} weights"
         raise ModelError(
-            f"{path}: these are not the {backbone.title} weights (SHA-256 {short}); "
-            f"remove the file and {how_to_fetch(backbone.remedy)}"
+            f"{path}: these are not the {what} (SHA-256 {short}); remove the file and {how_to_fetch(backbone.remedy)}"
         )
     return found
 
@@ -138,7 +138,7 @@ def tensors_sha256(state: Mapping[str, Tensor]) -> str:
 
 
 def how_to_fetch(remedy: str) -> str:
-    """A command or URL as the end of a sentence."""
+    """A command or an address as the end of a sentence."""
     return f"fetch {remedy}" if remedy.startswith("https:") else f"run: {remedy}"
 
 

@@ -57,7 +57,7 @@ class Absent:
     """A figure that cannot be computed here.
 
     why: what is missing, for a reader of the table.
-    remedy: the exact command or URL that fetches it.
+    remedy: the exact command that fetches it.
     """
 
     name: str
