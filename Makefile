@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IN ?= examples/blurry.jpg
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: deblur test test-slow test-browser train-default train-accelerator docs lint format clean
+.PHONY: deblur test test-slow test-browser train-default train-accelerator bench docs lint format clean
 
 deblur: $(VENV)/installed
 	@$(BIN)/resharp deblur "$(IN)" --overwrite
@@ -36,6 +36,13 @@ train-accelerator: $(VENV)/installed
 	$(BIN)/python tools/train_on_accelerator.py pack "$(DATA)" --out runs/accelerator.tar
 	$(BIN)/python tools/train_on_accelerator.py run --data runs/accelerator.tar --out runs/accelerator \
 	  --minutes $(or $(MINUTES),25) $(OPTIONS)
+
+# Seconds beside other networks (docs/bench.md): PEER_PYTHON has spandrel, PEER_COMMAND is NAME=COMMAND.
+PEER_PYTHON ?=
+PEER_COMMAND ?=
+bench: $(VENV)/installed-test
+	$(BIN)/resharp bench peers --out runs/bench --overwrite $(if $(PEER_PYTHON),--peer-python "$(PEER_PYTHON)") \
+	  $(if $(PEER_COMMAND),--peer-command "$(PEER_COMMAND)") $(OPTIONS)
 
 # The site, in site/; warnings are errors.
 docs: $(VENV)/installed-test

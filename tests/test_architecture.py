@@ -69,7 +69,7 @@ ALLOWED = {
     "adapt": {
         *("errors", "models", "diffusion", "images", "data", "metrics", "evaluate", "assessment", "pipeline", "train"),
     },
-    "bench": {"errors", "models", "diffusion", "data", "serialization", "train"},
+    "bench": {"errors", "models", "diffusion", "data", "evaluate", "pipeline", "serialization", "train"},
     "analysis": {
         "assessment",
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),

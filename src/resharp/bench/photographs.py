@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from PIL import Image
 from torch import Tensor
 
 from resharp.data.draws import derived_seed
@@ -45,6 +48,12 @@ class MadePhotographs:
         """One after the other, round and round."""
         first = step * batching.batch_size + part * batching.part_size
         return Drawn([self.samples[i % len(self)] for i in range(first, first + batching.part_size)], [])
+
+
+def write_photograph(path: Path, width: int, height: int) -> None:
+    """A made-up photograph as an 8-bit PNG."""
+    photo = made_photograph(max(width, height), 0)[:, :height, :width]  # (3, height, width)
+    Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy()).save(path)
 
 
 def made_photograph(side_px: int, seed: int) -> Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resharp.cli.bench_peers import peers
 from resharp.cli.console import note, say
 from resharp.cli.options import DebugOption, JsonOption, pick_device
 from resharp.cli.places import check_file, check_folder
@@ -27,10 +28,7 @@ LARGE = ("icdpm-l", "msgd-l")
 bench = typer.Typer(name="bench", help="Measure how fast this machine is.", no_args_is_help=True)
 
 
-# With one command alone typer would leave its name out: `resharp bench --size ...`.
-@bench.callback()
-def _group() -> None:
-    pass
+bench.command()(peers)
 
 
 @bench.command()

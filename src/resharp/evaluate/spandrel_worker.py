@@ -78,15 +78,19 @@ def import_spandrel():
         raise RefusalError(f"cannot import spandrel ({error})") from error
 
 
+def add_extra_architectures(spandrel):
+    """Let spandrel know what spandrel_extra_arches has; its name and version for people, empty if it is missing."""
+    if importlib.util.find_spec("spandrel_extra_arches") is None:
+        return ""
+    import spandrel_extra_arches
+
+    spandrel.MAIN_REGISTRY.add(*spandrel_extra_arches.EXTRA_REGISTRY)
+    return f", spandrel_extra_arches {spandrel_extra_arches.__version__}"
+
+
 def load(checkpoint, spandrel):
     """The network in a checkpoint file; RGB to RGB of the same size, or a refusal."""
-    if importlib.util.find_spec("spandrel_extra_arches") is not None:
-        import spandrel_extra_arches
-
-        spandrel.MAIN_REGISTRY.add(*spandrel_extra_arches.EXTRA_REGISTRY)
-        hint = ""
-    else:
-        hint = "; spandrel_extra_arches knows more"
+    hint = "" if add_extra_architectures(spandrel) else "; spandrel_extra_arches knows more"
     try:
         model = spandrel.ModelLoader().load_from_file(checkpoint)
     except Exception as error:  # whatever a damaged file makes of a loader

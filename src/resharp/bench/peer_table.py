@@ -1,0 +1,142 @@
+"""From single measurements to a table of methods and sizes."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from resharp.bench.peer_runs import Run
+
+REFERENCE = "resharp standard"
+# Below it other programs had a good part of the cores.
+BUSY_SHARE = 0.85
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method on a size, all of its runs together.
+
+    seconds: the median over runs of each run's median call; None where nothing was measured.
+    least_s, most_s: of the runs' medians.
+    ratio: seconds over those of `REFERENCE` on the same size.
+    peak_bytes: the most of any run.
+    why: a reason where there are no figures.
+    """
+
+    size: str
+    method: str
+    runs: int
+    seconds: float | None
+    least_s: float | None
+    most_s: float | None
+    ratio: float | None
+    peak_bytes: int | None
+    multiply_adds: int | None
+    parameters: int | None
+    cpu_share: float | None
+    start_s: float | None
+    versions: str | None
+    why: str | None
+
+
+def rows_of(runs: Sequence[Run]) -> list[Row]:
+    """A row for each method and size, in the order of the first runs."""
+    groups: dict[tuple[tuple[int, int], str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.size, run.method), []).append(run)
+    medians = {key: [statistics.median(run.seconds) for run in of if run.seconds] for key, of in groups.items()}
+    rows = []
+    for (size, method), of in sorted(groups.items(), key=lambda item: item[0][0]):
+        times = medians[size, method]
+        ours = medians.get((size, REFERENCE))
+        seconds = statistics.median(times) if times else None
+        rows.append(
+            Row(
+                size=f"{size[0]}x{size[1]}",
+                method=method,
+                runs=len(times),
+                seconds=seconds,
+                least_s=min(times, default=None),
+                most_s=max(times, default=None),
+                ratio=seconds / statistics.median(ours) if seconds and ours else None,
+                peak_bytes=_of(of, "peak_bytes", max),
+                multiply_adds=_of(of, "multiply_adds", max),
+                parameters=_of(of, "parameters", max),
+                cpu_share=_of(of, "cpu_share", statistics.median),
+                start_s=_of(of, "start_s", statistics.median),
+                versions=_of(of, "versions", max),
+                why=next((run.failed for run in of if run.failed), None),
+            )
+        )
+    return rows
+
+
+def _of(runs: Sequence[Run], name: str, pick: Any) -> Any:
+    found = [run.figures[name] for run in runs if run.figures.get(name) is not None]
+    return pick(found) if found else None
+
+
+def csv_rows(rows: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
+    """Heading and lines; what is not known is empty."""
+    heading = list(Row.__dataclass_fields__)
+    return heading, [["" if value is None else value for value in asdict(row).values()] for row in rows]
+
+
+def markdown(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
+    """The table, and below it what a reader must know."""
+    heading = ["size", "method", "seconds ↓", "runs: least to most", f"times {REFERENCE}", "peak memory, GB ↓"]
+    heading += ["GMAC", "million parameters"]
+    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    for row in rows:
+        if row.seconds is None:
+            cells = [row.size, row.method, f"not measured: {row.why}", *[""] * 5]
+        else:
+            spread = f"{row.runs}: {_short(row.least_s)} to {_short(row.most_s)}" if row.runs > 1 else "1"
+            cells = [row.size, row.method, _short(row.seconds), spread]
+            cells += ["-" if row.ratio is None else _short(row.ratio)]
+            cells += ["-" if row.peak_bytes is None else f"{row.peak_bytes / 1e9:.2f}"]
+            cells += ["-" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:,.1f}"]
+            cells += ["-" if row.parameters is None else f"{row.parameters / 1e6:.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *(f"- {line}" for line in notes(rows, about))]) + "\n"
+
+
+def notes(rows: Sequence[Row], about: Mapping[str, Any]) -> list[str]:
+    """How it was measured, and what makes figures doubtful."""
+    found = [
+        f"{about['processor']}, {about['threads']} threads, CPU, float32; resharp's model {about['model']}",
+        "Seconds from picture to picture, both in memory; the network is loaded and has seen one picture of 64x64. "
+        f"Each run is a process of its own; methods take turns; median of up to {about['repeats']} runs",
+    ]
+    starts = {row.method: row.start_s for row in rows if row.start_s is not None}
+    found += [
+        f"{method} is a program: its seconds are those from start to end, less the {_short(start)} s that it takes for "
+        "a picture of 64x64; its memory was looked at every 20 ms"
+        for method, start in starts.items()
+    ]
+    found += [f"{method}: {versions}" for versions, method in _by_versions(rows).items()]
+    busy = [row for row in rows if row.cpu_share is not None and row.cpu_share < BUSY_SHARE]
+    if busy:
+        least = min(busy, key=lambda row: row.cpu_share or 0)
+        found.append(
+            f"{len(busy)} rows had less than {BUSY_SHARE:.0%} of the cores (the least: {least.method}, {least.size}, "
+            f"{least.cpu_share:.0%}): other programs were running, or the network does not use all threads"
+        )
+    return found
+
+
+def _by_versions(rows: Sequence[Row]) -> dict[str, str]:
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.versions is not None and row.method not in names.setdefault(row.versions, []):
+            names[row.versions].append(row.method)
+    return {versions: ", ".join(of) for versions, of in names.items()}
+
+
+def _short(value: float | None) -> str:
+    """Three figures."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
