@@ -53,11 +53,25 @@ def test_denoising_loss_of_an_all_knowing_model_is_zero_and_of_a_zero_model_the_
         return x_t / (1 - alpha_bar.double()).sqrt().view(-1, 1, 1, 1).float().clamp(min=1e-6)
 
     def loss(model):
-        return denoising_loss(model, schedule, x0, x0, {}, None, "eps", torch.Generator().manual_seed(0)).item()
+        return denoising_loss(model, schedule, x0, x0, {}, None, "eps", torch.Generator().manual_seed(0)).loss.item()
 
     assert loss(knowing) < 1e-2
     # E|eps| of a standard normal is sqrt(2 / pi).
     assert loss(lambda x_t, *_: torch.zeros_like(x_t)) == pytest.approx((2 / torch.pi) ** 0.5, rel=0.02)
+
+
+def test_the_loss_tells_what_the_network_took_for_x0():
+    """A network that answers with the true eps, at any level, has found x0."""
+    schedule = NoiseSchedule()
+    x0 = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+    def knowing(x_t, y, alpha_bar, h, g):
+        level = alpha_bar.double().view(-1, 1, 1, 1)
+        return ((x_t - level.sqrt() * x0) / (1 - level).sqrt()).float()
+
+    found = denoising_loss(knowing, schedule, x0, x0, {}, None, "eps", torch.Generator().manual_seed(0))
+    assert torch.equal(found.alpha_bar.float(), schedule.draw(4, torch.Generator().manual_seed(0)).float())
+    torch.testing.assert_close(found.x0_hat, x0, atol=2e-2, rtol=0)
 
 
 def test_regression_loss_sums_the_scales():

@@ -6,13 +6,13 @@ import math
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from resharp.diffusion.loss import frequency_loss
 from resharp.errors import ConfigError, ModelError
-from resharp.metrics.lpips import CONV_INDEX, LPIPS, load_lpips
+from resharp.metrics.lpips import load_lpips
 from resharp.train.config import TrainConfig
 from resharp.train.prediction import PredictorLoss
+from trunks import made_trunk
 
 CPU = torch.device("cpu")
 
@@ -23,13 +23,7 @@ def images(seed: int) -> torch.Tensor:
 
 @pytest.fixture
 def trunk(tmp_path):
-    state = {}
-    for conv, index in zip(LPIPS().convs, CONV_INDEX, strict=True):
-        state[f"features.{index}.weight"] = conv.weight.data
-        state[f"features.{index}.bias"] = conv.bias.data
-    path = tmp_path / "alexnet.safetensors"
-    save_file(state, path)
-    return path
+    return made_trunk(tmp_path)
 
 
 @pytest.mark.parametrize("cycles", [1, 5, 20])

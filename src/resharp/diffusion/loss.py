@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resharp.diffusion.process import q_sample, target
+from resharp.diffusion.process import q_sample, target, to_x0
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 
@@ -18,6 +18,14 @@ class Denoiser(Protocol):
 
     def __call__(self, x_t: Tensor, y: Tensor, alpha_bar: Tensor, h: dict[int, Tensor], g: Tensor | None) -> Tensor:
         """The network's answer, (B, 3, H, W)."""
+
+
+class Denoised(NamedTuple):
+    """A denoising loss, and what the network took for x0, (B, 3, H, W), at which noise levels, (B,)."""
+
+    loss: Tensor
+    x0_hat: Tensor
+    alpha_bar: Tensor
 
 
 def regression_loss(regressed: dict[int, Tensor], targets: dict[int, Tensor]) -> Tensor:
@@ -62,7 +70,7 @@ def denoising_loss(
     prediction_type: str,
     generator: torch.Generator,
     noise_levels: str = "schedule",
-) -> Tensor:
+) -> Denoised:
     """|| eps_hat - eps ||_1 at random noise levels (arXiv 2212.01789), or the same of v or x0.
 
     Args:
@@ -78,7 +86,8 @@ def denoising_loss(
     eps = torch.randn(x0.shape, generator=generator, device=generator.device).to(x0)
     x_t = q_sample(x0, alpha_bar, eps)
     output = model(x_t, y, alpha_bar, h, g)
-    return F.l1_loss(output, target(x0, eps, alpha_bar, prediction_type))
+    loss = F.l1_loss(output, target(x0, eps, alpha_bar, prediction_type))
+    return Denoised(loss, to_x0(output, x_t, alpha_bar, prediction_type), alpha_bar)
 
 
 def denoising_weight(step: int, warm_start_steps: int, ramp_steps: int) -> float:

@@ -73,6 +73,8 @@ class TrainConfig:
     # Weights of further losses of the predictor, on spectra and on LPIPS, and the AlexNet weights for the latter.
     frequency_weight: float = 0.0
     perceptual_weight: float = 0.0
+    # Weight of LPIPS between the image that x0_hat stands for and the sharp one, as a further loss of the denoiser.
+    denoising_perceptual_weight: float = 0.0
     perceptual_trunk: str | None = None
     # Which noise levels the denoiser is trained on; see `resharp.diffusion.schedule`.
     noise_levels: Literal["schedule", "logsnr"] = "schedule"
@@ -106,7 +108,7 @@ class TrainConfig:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         not_negative = ("lr_warmup_steps", "warm_start_steps", "ramp_steps", "regression_weight", "max_skipped_steps")
-        not_negative += ("frequency_weight", "perceptual_weight")
+        not_negative += ("frequency_weight", "perceptual_weight", "denoising_perceptual_weight")
         for name in (*not_negative, "validation_photos", "cache_gb"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must not be negative")
@@ -121,8 +123,9 @@ class TrainConfig:
             raise ConfigError(
                 f"micro_batch_size is {self.micro_batch_size}; allowed: divisors of batch_size, {self.batch_size}"
             )
-        if self.perceptual_weight and self.perceptual_trunk is None:
-            raise ConfigError("perceptual_weight needs perceptual_trunk, a file with the weights of AlexNet")
+        for name in ("perceptual_weight", "denoising_perceptual_weight"):
+            if getattr(self, name) and self.perceptual_trunk is None:
+                raise ConfigError(f"{name} needs perceptual_trunk, a file with the weights of AlexNet")
         self._check_stage()
 
     def _check_stage(self) -> None:

@@ -7,11 +7,12 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from resharp.diffusion.loss import denoising_loss, regression_loss
+from resharp.diffusion.loss import Denoised, denoising_loss, regression_loss
 from resharp.models.icdpm import ICDPM
 from resharp.restoration import Conditions
 from resharp.train.config import TrainConfig
 from resharp.train.distillation import Teacher, distillation_loss
+from resharp.train.perceptual import PerceptualLoss
 from resharp.train.prediction import PredictorLoss
 
 
@@ -44,7 +45,9 @@ class Objective(nn.Module):
         self, model: ICDPM, config: TrainConfig, teacher: Teacher | None = None, device: torch.device | None = None
     ) -> None:
         super().__init__()
-        self.predictor_loss = PredictorLoss(config, device or torch.device("cpu"))
+        device = device or torch.device("cpu")
+        self.predictor_loss = PredictorLoss(config, device)
+        self.perceptual = PerceptualLoss(config, device) if config.denoising_perceptual_weight > 0 else None
         self.model, self.config, self.teacher = model, config, teacher
 
     def forward(self, x: Tensor, y: Tensor, weight: float, generator: torch.Generator) -> dict[str, Tensor]:
@@ -80,9 +83,19 @@ class Objective(nn.Module):
             # The residual's gradient must not reach g: DvSR's g is what is left over, ours is a regression.
             x0 = x if g is None else model.config.residual_scale * (x - g.detach())
             seen = None if g is None else g.detach()
-            losses["denoising"] = denoising_loss(
+            denoised = denoising_loss(
                 model, config.schedule, x0, y, h, seen, model.config.prediction_type, generator, config.noise_levels
             )
-            total = total + weight * losses["denoising"]
+            losses["denoising"] = denoised.loss
+            total = total + weight * denoised.loss
+            if self.perceptual is not None:
+                losses["denoising_perceptual"] = self._perceptual(denoised, seen, x)
+                total = total + weight * config.denoising_perceptual_weight * losses["denoising_perceptual"]
         losses["total"] = total
         return losses
+
+    def _perceptual(self, denoised: Denoised, g: Tensor | None, x: Tensor) -> Tensor:
+        """LPIPS of the image that x0_hat stands for. Each counts by alpha_bar: in pure noise nothing can be seen."""
+        assert self.perceptual is not None
+        image = denoised.x0_hat if g is None else g + denoised.x0_hat / self.model.config.residual_scale
+        return self.perceptual(image, x, denoised.alpha_bar)
