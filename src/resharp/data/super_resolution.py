@@ -46,7 +46,11 @@ class LowResolution:
         return (_REACH_SMALL_PX + inner) * self.config.scale
 
     def __call__(self, pictures: Tensor, generator: Generator) -> Tensor:
-        """See `resharp.data.degradation.Damage`.
+        """See `resharp.data.degradation.Damage`; raises ValueError as `shrunk`."""
+        return enlarged(damaged(self.shrunk(pictures), self.small, generator), self.config.scale)
+
+    def shrunk(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to (B, 3, H / scale, W / scale), in 8-bit steps.
 
         Raises:
             ValueError: H or W is no multiple of the scale.
@@ -55,5 +59,5 @@ class LowResolution:
         height, width = pictures.shape[-2:]
         if height % scale or width % scale:
             raise ValueError(f"{height}x{width} cannot be made {scale} times smaller; crop to multiples of {scale}")
-        small = F.interpolate(pictures, size=(height // scale, width // scale), mode="bicubic", antialias=True)
-        return enlarged(damaged(in_levels(small), self.small, generator), scale)
+        size = (height // scale, width // scale)
+        return in_levels(F.interpolate(pictures, size=size, mode="bicubic", antialias=True))
