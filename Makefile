@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IN ?= examples/blurry.jpg
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: deblur test test-slow test-browser train-default train-accelerator bench docs lint format clean
+.PHONY: deblur test test-slow test-browser train-default train-accelerator bench docs types wheel lint format clean
 
 deblur: $(VENV)/installed
 	@$(BIN)/resharp deblur "$(IN)" --overwrite
@@ -47,6 +47,20 @@ bench: $(VENV)/installed-test
 # The site, in site/; warnings are errors.
 docs: $(VENV)/installed-test
 	$(BIN)/mkdocs build --strict
+
+# The types of what is meant to be called from other programs; pyproject.toml says which parts.
+types: $(VENV)/installed-test
+	$(BIN)/mypy
+
+# A wheel and a source archive in dist/, checked; then the wheel alone restores the example, far from the sources.
+wheel: $(VENV)/installed-test
+	rm -rf dist build/wheel
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip --disable-pip-version-check install --quiet dist/*.whl
+	cp examples/blurry.jpg build/wheel/blurry.jpg
+	cd build/wheel && bin/resharp deblur blurry.jpg --overwrite && bin/resharp info
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -38,8 +38,8 @@ ALLOWED = {
     "receipt": {"errors", "settings"},
     "runtime": {"errors", "models", "diffusion"},
     "assessment": {"images"},
-    "model_card": {"errors", "models", "diffusion"},
-    "publishing": {"errors", "files", "hub", "model_card", "serialization", "models", "diffusion"},
+    "model_card": {"errors", "models", "diffusion", "task"},
+    "publishing": {"errors", "files", "hub", "model_card", "serialization", "models", "diffusion", "task"},
     "pipeline": {
         *("errors", "hub", "images", "inputs", "progress", "restoration", "serialization", "models", "diffusion"),
         "task",

@@ -18,17 +18,18 @@ from resharp.hub import MODEL_FILES, shipped_models
 from resharp.model_card import CardFacts, missing_from, model_card
 from resharp.publishing import check_publishable
 from resharp.serialization import Defaults
+from resharp.task import Task
 
 FACTS = CardFacts("cc-by-4.0", ("GOPRO_Large (CC BY 4.0)", "my photos"), scores="| PSNR |", metrics=("psnr",))
 
 
 @pytest.fixture
 def pipeline(tiny_model):
-    return DeblurPipeline(tiny_model, NoiseSchedule(), Defaults(output="predictor", steps=2))
+    return DeblurPipeline(tiny_model, NoiseSchedule(), Defaults(output="predictor", steps=2), Task(("noise",)))
 
 
 def card_of(pipeline, facts=FACTS) -> str:
-    return model_card("me/mine", pipeline.model, pipeline.schedule, pipeline.defaults, facts)
+    return model_card("me/mine", pipeline.model, pipeline.schedule, pipeline.defaults, pipeline.task, facts)
 
 
 def test_a_made_card_is_complete_and_the_hub_can_read_it(pipeline):
@@ -64,6 +65,13 @@ def test_what_a_card_lacks_is_named(pipeline, tmp_path, old, new, says):
     (tmp_path / "README.md").write_text(card)
     with pytest.raises(ModelError, match=says):
         check_publishable(tmp_path, "me/mine")
+
+
+def test_the_card_says_what_is_restored(pipeline):
+    parts = (pipeline.model, pipeline.schedule, pipeline.defaults)
+    card = model_card("me/mine", *parts, Task(("low resolution", "noise"), 4), FACTS)
+    assert "For photos that suffer from low resolution (x4) and noise." in card
+    assert "resharp restore photo.jpg" in card
 
 
 def test_facts_that_nobody_can_do_without():

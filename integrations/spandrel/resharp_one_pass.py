@@ -24,6 +24,7 @@ from resharp.models.config import ModelConfig
 from resharp.models.icdpm import ICDPM
 from resharp.serialization import Defaults
 from resharp.settings import from_dict, to_dict
+from resharp.task import Task
 
 CONFIG_KEY = "resharp_config"
 
@@ -47,7 +48,10 @@ class OnePass(nn.Module):
         self.register_buffer(CONFIG_KEY, _to_bytes(pipeline, used))
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1], any size, float32; the noise of a diffusion is the same at every call."""
+        """(B, 3, H, W) float32 in [0, 1], any size, to the same, enlarged where that is the task.
+
+        The noise of a diffusion is the same at every call.
+        """
         return self.pipeline.restore(image.clamp(0, 1)).image.to(image)
 
     @classmethod
@@ -61,13 +65,14 @@ class OnePass(nn.Module):
         model = ICDPM(from_dict(ModelConfig, about["model"], CONFIG_KEY))
         schedule = from_dict(NoiseSchedule, about["schedule"], CONFIG_KEY)
         used = from_dict(Preset, about["preset"], CONFIG_KEY)
-        made = cls(DeblurPipeline(model, schedule, Defaults(**to_dict(used))))
+        task = from_dict(Task, about["task"], CONFIG_KEY)
+        made = cls(DeblurPipeline(model, schedule, Defaults(**to_dict(used)), task))
         made.load_state_dict(state)
         return made.eval().requires_grad_(False)
 
 
 def _to_bytes(pipeline: DeblurPipeline, used: Preset) -> Tensor:
-    about = {"model": pipeline.model.config, "schedule": pipeline.schedule, "preset": used}
+    about = {"model": pipeline.model.config, "schedule": pipeline.schedule, "preset": used, "task": pipeline.task}
     text = json.dumps({name: to_dict(value) for name, value in about.items()}, sort_keys=True)
     return torch.tensor(list(text.encode()), dtype=torch.uint8)
 

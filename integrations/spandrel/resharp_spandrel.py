@@ -23,17 +23,18 @@ class ResharpArch(Architecture[OnePass]):
     def load(self, state_dict: StateDict) -> ImageModelDescriptor[OnePass]:
         """Size, schedule and part follow from the configuration in the file."""
         model = OnePass.from_state_dict(state_dict)
+        scale = model.pipeline.task.scale
         # Each tile of a diffusion would get noise of its own.
         tiling = ModelTiling.SUPPORTED if model.used.output == "predictor" else ModelTiling.DISCOURAGED
         return ImageModelDescriptor(
             model,
             state_dict,
             architecture=self,
-            purpose="Restoration",
+            purpose="Restoration" if scale == 1 else "SR",
             tags=[model.used.output],
             supports_half=False,
             supports_bfloat16=False,
-            scale=1,
+            scale=scale,
             input_channels=3,
             output_channels=3,
             size_requirements=SizeRequirements(),

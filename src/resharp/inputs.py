@@ -27,6 +27,13 @@ def to_tensor(image: Any) -> tuple[Tensor, Back]:
 
     Raises:
         ImageError: unreadable file, or another type, shape or range.
+
+    Example:
+        >>> tensor, back = to_tensor(np.full((4, 6, 3), 51, np.uint8))
+        >>> tensor.shape, round(tensor.max().item(), 3)
+        (torch.Size([1, 3, 4, 6]), 0.2)
+        >>> back(tensor).dtype
+        dtype('uint8')
     """
     if isinstance(image, (str, os.PathLike)):
         return photo_to_tensor(read_photo(image)), _to_pil

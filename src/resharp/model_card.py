@@ -10,6 +10,7 @@ from resharp.diffusion.presets import Defaults
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 from resharp.models.icdpm import ICDPM
+from resharp.task import Task
 
 # Without these a stranger cannot tell whether the model may be used, and for what.
 FIELDS = ("license", "library_name")
@@ -33,7 +34,7 @@ class CardFacts:
 
     licence: str
     datasets: tuple[str, ...]
-    title: str = "A deblurring model"
+    title: str = "A model that restores photos"
     training: str = ""
     scores: str = ""
     limits: str = ""
@@ -46,7 +47,9 @@ class CardFacts:
             raise ConfigError("a model card names its training data; give at least one data set")
 
 
-def model_card(repo_id: str, model: ICDPM, schedule: NoiseSchedule, defaults: Defaults, facts: CardFacts) -> str:
+def model_card(
+    repo_id: str, model: ICDPM, schedule: NoiseSchedule, defaults: Defaults, task: Task, facts: CardFacts
+) -> str:
     """A complete card in Markdown, its front matter as the Hub reads it.
 
     Args:
@@ -75,7 +78,7 @@ def model_card(repo_id: str, model: ICDPM, schedule: NoiseSchedule, defaults: De
 ## Use
 
     pip install resharp
-    resharp deblur photo.jpg --model {repo_id}
+    resharp {"deblur" if task.deblurs else "restore"} photo.jpg --model {repo_id}
 
 ```python
 from resharp import DeblurPipeline
@@ -84,8 +87,8 @@ pipeline = DeblurPipeline.from_pretrained("{repo_id}")
 sharp = pipeline("photo.jpg")
 ```
 
-For photos with camera shake or motion blur. Not for evidence: what it draws is an estimate, and fine detail in it may
-not have been there.
+For photos that suffer from {task.words}. Not for evidence: what it draws is an estimate, and fine detail in it may not
+have been there.
 
 ## Training
 
@@ -99,7 +102,7 @@ Data:
 
 ## Limits
 
-What differs from the training data is restored worse: other cameras, longer blur, stronger noise, night.
+What differs from the training data is restored worse: other cameras, more damage, night.
 {limits}"""
 
 

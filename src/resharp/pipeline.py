@@ -40,8 +40,16 @@ class DeblurPipeline:
     """A trained model with its noise schedule, its defaults and what it restores: motion blur unless it says otherwise.
 
     Example:
+        >>> import torch
         >>> pipeline = DeblurPipeline.from_pretrained()
-        >>> sharp = pipeline("photo.jpg")  # doctest: +SKIP
+        >>> blurry = torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+        >>> pipeline(blurry).shape  # a path, a PIL image or an array comes back as such
+        torch.Size([1, 3, 40, 56])
+        >>> mean, spread = pipeline(blurry, steps=1, samples=2, return_spread=True)
+        >>> spread.shape
+        (40, 56)
+        >>> print(pipeline.choose("best"))
+        predictor, ensemble of 8
     """
 
     def __init__(self, model: ICDPM, schedule: NoiseSchedule, defaults: Defaults, task: Task = Task()) -> None:
@@ -68,7 +76,7 @@ class DeblurPipeline:
 
     def push_to_hub(self, repo_id: str, facts: CardFacts, *, private: bool = False, token: str | None = None) -> str:
         """Upload the model with a card to the Hugging Face Hub; see `resharp.publishing.publish_model`."""
-        model = (self.model, self.schedule, self.defaults)
+        model = (self.model, self.schedule, self.defaults, self.task)
         return publish_model(*model, repo_id, facts, private=private, token=token)
 
     @property

@@ -14,6 +14,7 @@ from resharp.hub import MODEL_FILES, is_hub_id
 from resharp.model_card import CardFacts, missing_from, model_card
 from resharp.models.icdpm import ICDPM
 from resharp.serialization import load_model, save_model
+from resharp.task import Task
 
 CARD = "README.md"
 
@@ -22,6 +23,7 @@ def publish_model(
     model: ICDPM,
     schedule: NoiseSchedule,
     defaults: Defaults,
+    task: Task,
     repo_id: str,
     facts: CardFacts,
     *,
@@ -41,8 +43,8 @@ def publish_model(
         ModelError: the Hub does not take it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        save_model(folder, model, schedule, defaults)
-        write_text(Path(folder) / CARD, model_card(repo_id, model, schedule, defaults, facts))
+        save_model(folder, model, schedule, defaults, task=task)
+        write_text(Path(folder) / CARD, model_card(repo_id, model, schedule, defaults, task, facts))
         return publish(folder, repo_id, private=private, token=token)
 
 

@@ -81,7 +81,7 @@ def _options(asked: dict[str, object]) -> str:
 def _write_card(folder: Path, path: Path, repo_id: str, asked: dict[str, object]) -> None:
     from resharp.files import write_text
     from resharp.model_card import CardFacts, model_card
-    from resharp.serialization import load_model
+    from resharp.serialization import load_model, load_task
 
     model, schedule, defaults = load_model(folder)
     if "licence" not in asked or "datasets" not in asked:
@@ -94,4 +94,4 @@ def _write_card(folder: Path, path: Path, repo_id: str, asked: dict[str, object]
             raise ConfigError(f"{scores}: not a readable text file") from error
     asked["datasets"] = tuple(asked["datasets"])  # type: ignore[arg-type]
     facts = CardFacts(**asked)  # type: ignore[arg-type]
-    write_text(path, model_card(repo_id, model, schedule, defaults, facts))
+    write_text(path, model_card(repo_id, model, schedule, defaults, load_task(folder), facts))

@@ -33,7 +33,16 @@ _NIGHT, _PARALLAX, _SHUTTER, _DEFOCUS, _ENLARGE, _SHARPEN = range(6)
 
 
 class BlurSynthesiser:
-    """Makes (blurry, sharp) pairs from sharp pictures; see the module's text for the steps."""
+    """Makes (blurry, sharp) pairs from sharp pictures; see the module's text for the steps.
+
+    Example:
+        >>> synthesiser = BlurSynthesiser(BlurConfig(extent_max_px=8.0, turn_max_px=1.0))
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> side = 32 + 2 * synthesiser.margin_px
+        >>> blurry, sharp = synthesiser(torch.rand(2, 3, side, side, generator=generator), generator)
+        >>> blurry.shape, sharp.shape
+        (torch.Size([2, 3, 32, 32]), torch.Size([2, 3, 32, 32]))
+    """
 
     def __init__(self, config: BlurConfig = BlurConfig()):
         self.config = config

@@ -63,7 +63,11 @@ class Preset:
             raise ConfigError("final_variance is a schedule of its own; leave out spacing 'logsnr'")
 
     def __str__(self) -> str:
-        """What it does, in a few words: "diffusion, 8 steps of dpm++, 4 samples"."""
+        """What it does, in a few words.
+
+        >>> print(Preset(steps=8, samples=4))
+        diffusion, 8 steps of dpm++, 4 samples
+        """
         ensemble = "" if self.ensemble == 1 else f", ensemble of {self.ensemble}"
         if self.output == "input":
             return "input, unchanged"

@@ -22,6 +22,11 @@ def q_sample(x0: Tensor, alpha_bar: Tensor, eps: Tensor) -> Tensor:
     Args:
         x0, eps: (B, C, H, W).
         alpha_bar: (B,).
+
+    Example:
+        >>> x0, eps = torch.full((1, 3, 2, 2), 0.5), torch.zeros(1, 3, 2, 2)
+        >>> q_sample(x0, torch.tensor([0.25]), eps)[0, 0, 0, 0].item()
+        0.25
     """
     signal, noise = _roots(alpha_bar, x0)
     return signal * x0 + noise * eps
@@ -40,7 +45,16 @@ def target(x0: Tensor, eps: Tensor, alpha_bar: Tensor, prediction_type: str) -> 
 
 
 def to_x0(output: Tensor, x_t: Tensor, alpha_bar: Tensor, prediction_type: str) -> Tensor:
-    """The clean image that the network's answer stands for; the inverse of `target`."""
+    """The clean image that the network's answer stands for; the inverse of `target`.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> x0, eps = (torch.randn(1, 3, 2, 2, generator=generator) for _ in range(2))
+        >>> alpha_bar = torch.tensor([0.3])
+        >>> answer = target(x0, eps, alpha_bar, "v")
+        >>> torch.allclose(to_x0(answer, q_sample(x0, alpha_bar, eps), alpha_bar, "v"), x0, atol=1e-6)
+        True
+    """
     if prediction_type == "x0":
         return output
     signal, noise = _roots(alpha_bar, x_t)

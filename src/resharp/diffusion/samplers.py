@@ -71,6 +71,16 @@ def sample(
 
     Returns:
         x0, (B, C, H, W).
+
+    Example:
+        A denoiser that knows the answer is led to it, whatever the noise.
+
+        >>> from resharp.diffusion.schedule import NoiseSchedule
+        >>> x0 = torch.linspace(-1, 1, 12).view(1, 3, 2, 2)
+        >>> noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
+        >>> found = sample(lambda x_t, alpha_bar: x0, noise, NoiseSchedule().grid(5), "ddim")
+        >>> torch.allclose(found, x0, atol=1e-6)
+        True
     """
     scheduler = make_scheduler(sampler, alpha_bars)
     steps = len(alpha_bars)

@@ -132,6 +132,12 @@ class NoiseSchedule:
 
         Raises:
             ConfigError: a value outside its range, or two that exclude each other.
+
+        Example:
+            >>> NoiseSchedule().grid_levels(4).round(4).tolist()
+            [0.5353, 0.0818, 0.0036, 0.0]
+            >>> NoiseSchedule().grid_levels(2, final_variance=0.5).round(6).tolist()
+            [0.999999, 0.5]
         """
         if not 1 <= steps <= MAX_STEPS:
             raise ConfigError(f"steps is {steps}; allowed: 1 to {MAX_STEPS}")

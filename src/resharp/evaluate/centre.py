@@ -10,7 +10,12 @@ from resharp.evaluate.pairs import Pair
 
 
 def centre_crop(image: Tensor, height_px: int, width_px: int) -> Tensor:
-    """The middle of (..., H, W), (..., min(H, height_px), min(W, width_px)); a view."""
+    """The middle of (..., H, W), (..., min(H, height_px), min(W, width_px)); a view.
+
+    >>> import torch
+    >>> centre_crop(torch.zeros(1, 3, 9, 4), 5, 5).shape
+    torch.Size([1, 3, 5, 4])
+    """
     height, width = min(height_px, image.shape[-2]), min(width_px, image.shape[-1])
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
     return image[..., top : top + height, left : left + width]

@@ -17,7 +17,13 @@ POINTS_PER_PX = 16
 
 
 def line_kernel(length_px: float, angle: float) -> Kernel:
-    """Straight motion at constant speed over `length_px` (end to end), at `angle` radians from the x axis."""
+    """Straight motion at constant speed over `length_px` (end to end), at `angle` radians from the x axis.
+
+    >>> line_kernel(3, 0).shape  # odd, the centre of mass in the middle, the sum 1
+    (7, 7)
+    >>> float(line_kernel(3, 0).sum().round(12))
+    1.0
+    """
     along = np.linspace(-0.5, 0.5, int(np.ceil(length_px * POINTS_PER_PX)) + 2) * length_px
     return splat(np.stack([along * np.cos(angle), along * np.sin(angle)], axis=1))
 

@@ -6,6 +6,7 @@ image is measured at its own size; the authors' script shrinks larger ones to 25
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -24,6 +25,9 @@ _REINSTALL = "reinstall torchmetrics"
 
 class DISTS(nn.Module):
     """Distance of two images; 0 for equal images, lower is better. Newly built it is random: use `load_dists`."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +67,7 @@ class DISTS(nn.Module):
             similarity = similarity + ((alpha * texture + beta * structure) / total).sum(dim=1)
         return 1 - similarity
 
-    def _stages(self, image: Tensor):
+    def _stages(self, image: Tensor) -> Iterator[Tensor]:
         image = image.to(self.mean)
         yield image
         yield from VGG.run(self.convs, (image - self.mean) / self.std, _l2_pool)

@@ -92,7 +92,7 @@ def _unbiased_mmd(a: np.ndarray, b: np.ndarray) -> float:
 def _root(x: np.ndarray) -> np.ndarray:
     """A matrix R of at most D rows with `R^T R` the sample covariance of (N, D) features."""
     centred = (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
-    return np.linalg.qr(centred, mode="r") if len(x) > x.shape[1] else centred
+    return np.asarray(np.linalg.qr(centred, mode="r")) if len(x) > x.shape[1] else centred
 
 
 def _checked(a: np.ndarray, b: np.ndarray, least: int, what: str) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,13 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
 
     Raises:
         ValueError: the shapes differ or are not (B, 3, H, W).
+
+    Example:
+        >>> sharp = torch.zeros(1, 3, 16, 16)
+        >>> psnr(sharp + 0.1, sharp).round(decimals=2).tolist()  # 26 of 255 after rounding
+        [19.83]
+        >>> psnr(sharp, sharp).tolist()
+        [inf]
     """
     return _psnr(*_prepare(restored, sharp))
 
@@ -74,6 +81,13 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
 
     Raises:
         ValueError: the shapes differ, are not (B, 3, H, W), or are smaller than the window.
+
+    Example:
+        >>> sharp = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+        >>> ssim(sharp, sharp).tolist()
+        [1.0, 1.0]
+        >>> bool(ssim(1 - sharp, sharp).max() < 0)  # a negative
+        True
     """
     return ssim_map(*_prepare(restored, sharp)).mean(dim=(1, 2, 3))
 
@@ -110,8 +124,8 @@ def _psnr(a: Tensor, b: Tensor) -> Tensor:
 def _window_mean(x: Tensor) -> Tensor:
     """Gaussian-weighted mean over every 11x11 window inside (B, C, H, W) -> (B, C, H - 10, W - 10)."""
     offsets = torch.arange(SSIM_WINDOW_PX, dtype=torch.float64) - SSIM_WINDOW_PX // 2
-    weights = torch.exp(-0.5 * (offsets / SSIM_SIGMA_PX) ** 2)
-    weights = (weights / weights.sum()).tolist()
+    gaussian = torch.exp(-0.5 * (offsets / SSIM_SIGMA_PX) ** 2)
+    weights: list[float] = (gaussian / gaussian.sum()).tolist()
     for axis in (-2, -1):
         length = x.shape[axis] - SSIM_WINDOW_PX + 1
         # Sums of shifted copies: over ten times faster than float64 convolutions on a CPU.

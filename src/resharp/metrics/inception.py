@@ -8,6 +8,7 @@ a maximum in place of an average, and the image is enlarged as TensorFlow 1 did 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +70,7 @@ class Inception(nn.Module):
 class Conv(nn.Module):
     """Convolution without bias, batch normalisation, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel, **options) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], **options: Any) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, bias=False, **options)
         self.bn = nn.BatchNorm2d(outputs, eps=0.001)
@@ -86,6 +87,8 @@ class Mixed(nn.Module):
         chains: names in order; a last entry with two names is two convolutions of the same input.
         pool: "average" or "max" (3x3, same size), before `branch_pool`; "halve": a maximum of stride 2 alone.
     """
+
+    branch_pool: Conv
 
     def __init__(self, convs: dict[str, Conv], chains: list[list[str]], pool: str) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ package on nine pairs: no difference in float32 on one CPU. With VGG16 that is s
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -32,6 +33,9 @@ class LPIPS(nn.Module):
     Args:
         net: "alex" or "vgg".
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, net: str = "alex") -> None:
         super().__init__()
@@ -68,7 +72,7 @@ class LPIPS(nn.Module):
         """(B, 3, H, W) in [0, 1] -> the five ReLU outputs, (B, C_l, H_l, W_l), not normalised."""
         return list(self._stages(image))
 
-    def _stages(self, image: Tensor):
+    def _stages(self, image: Tensor) -> Iterator[Tensor]:
         return self.trunk.run(self.convs, (image.to(self.mean) * 2 - 1 - self.mean) / self.std)
 
 

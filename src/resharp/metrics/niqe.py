@@ -154,7 +154,7 @@ def half_size(y: Tensor) -> Tensor:
     """(H, W), even sides -> (H / 2, W / 2), as MATLAB's imresize by 0.5 (bicubic, antialiased, mirrored border)."""
     for _ in range(2):
         padded = torch.cat([y[:3].flip(0), y, y[-3:].flip(0)])
-        y = sum(weight * padded[tap : tap + len(y) : 2] for tap, weight in enumerate(_HALF)).T
+        y = torch.as_tensor(sum(weight * padded[tap : tap + len(y) : 2] for tap, weight in enumerate(_HALF))).T
     return y
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -41,7 +41,7 @@ class Trunk:
         """The convolutions, with random weights."""
         return nn.ModuleList(nn.Conv2d(i, o, k, stride=s, padding=p) for i, o, k, s, p in self.convs)
 
-    def load(self, convs: Sequence[nn.Module], weights: Path, then: str) -> None:
+    def load(self, convs: nn.ModuleList, weights: Path, then: str) -> None:
         """Fill the convolutions from torchvision's state dict; the classifier's entries are ignored.
 
         Raises:
@@ -52,9 +52,7 @@ class Trunk:
             for part in ("weight", "bias"):
                 fill(getattr(conv, part), state, f"features.{index}.{part}", weights, then)
 
-    def run(
-        self, convs: Sequence[nn.Module], x: Tensor, pool: Callable[[Tensor], Tensor] | None = None
-    ) -> Iterator[Tensor]:
+    def run(self, convs: nn.ModuleList, x: Tensor, pool: Callable[[Tensor], Tensor] | None = None) -> Iterator[Tensor]:
         """The ReLU output of each stage, (B, C_l, H_l, W_l), one at a time so that earlier ones can be freed.
 
         Args:

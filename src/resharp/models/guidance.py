@@ -39,6 +39,13 @@ def phi(
 
     Returns:
         (B, CHANNELS[color], H / 2^k, W / 2^k).
+
+    Example:
+        >>> y = torch.tensor([1.0, -1.0]).repeat(8).expand(1, 3, 8, 16)  # stripes
+        >>> phi(y, k=2).shape
+        torch.Size([1, 1, 2, 4])
+        >>> phi(y, k=2).abs().max().item() < 1e-6  # are gone at a quarter of the size
+        True
     """
     structure = F.avg_pool2d(y if color == "rgb" else gray(y), 2**k)
     if color in ("edges", "gray+edges"):

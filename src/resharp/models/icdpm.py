@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ class ICDPM(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        options = {"guidance": config.guidance, "patch_size": config.patch_size}
+        options: dict[str, Any] = {"guidance": config.guidance, "patch_size": config.patch_size}
         self.guidance = None if config.guidance is None else Guidance(config.guidance)
         self.predictor = None
         if config.predictor is not None:

@@ -22,6 +22,7 @@ class NoiseLevelEmbedding(nn.Module):
 
     # Clamps log-SNR to what float32 can tell apart from alpha_bar = 0 and 1.
     MAX_LOG_SNR = 15.0
+    frequencies: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -70,8 +71,7 @@ class ResBlock(nn.Module):
         self.guide = None if guidance_dim is None else nn.Conv2d(guidance_dim, width_out, 1)
         self.dropout = nn.Dropout(dropout)
         # Without normalisation, blocks that start as the identity keep the signal's size through any depth.
-        nn.init.zeros_(self.conv_2.weight)
-        nn.init.zeros_(self.conv_2.bias)
+        zeroed(self.conv_2)
 
     def _resampled(self, x: Tensor) -> Tensor:
         if self.resample == "down":

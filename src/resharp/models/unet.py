@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,11 +48,11 @@ class UNet(nn.Module):
         self.stem = nn.Conv2d(channels_in * patch_size**2, widths[0], 1)
         guidance_dims = self._guidance_dims(guidance)
 
-        def resized(width_in: int, width_out: int, resample: str) -> ResBlock:
+        def resized(width_in: int, width_out: int, resample: Literal["down", "up"]) -> ResBlock:
             return ResBlock(width_in, width_out, embedding_dim, dropout=dropout, resample=resample)
 
         def block(width_in: int, width_out: int, guidance_dim: int | None = None) -> nn.Module:
-            options = {"embedding_dim": embedding_dim, "guidance_dim": guidance_dim, "dropout": dropout}
+            options: dict[str, Any] = {"embedding_dim": embedding_dim, "guidance_dim": guidance_dim, "dropout": dropout}
             if config.transformer is None:
                 return ResBlock(width_in, width_out, **options)
             return TransformerBlock(width_in, width_out, **options, config=config.transformer)
@@ -109,7 +110,7 @@ class UNet(nn.Module):
         x = self.stem(x)
         skips = [x]
         for level, stage in enumerate(self.encoder):
-            for block in stage:
+            for block in stage.children():
                 x = block(x, embedding, guidance.get(level))
                 skips.append(x)
             if level < len(self.downs):
@@ -118,7 +119,7 @@ class UNet(nn.Module):
         for block in self.middle:
             x = block(x, embedding)
         for i, stage in enumerate(self.decoder):
-            for block in stage:
+            for block in stage.children():
                 x = block(torch.cat([x, skips.pop()], dim=1), embedding)
             if i < len(self.ups):
                 x = self.ups[i](x, embedding)
