@@ -10,6 +10,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 deblur: $(VENV)/installed
 	@$(BIN)/resharp deblur "$(IN)" --overwrite
 
+# The web page; prints its address, opens nothing. WEB="--port 8080" and the like.
+WEB ?=
+.PHONY: web
+web: $(VENV)/installed-web
+	@$(BIN)/resharp web $(WEB)
+
 test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,6 +79,10 @@ format: $(VENV)/installed-test
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e .
+	@touch $@
+
+$(VENV)/installed-web: pyproject.toml $(VENV)/installed
+	$(PIP) -e '.[web]'
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml $(VENV)/installed

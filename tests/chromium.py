@@ -167,6 +167,11 @@ class Page:
         fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
         self.call("Input.dispatchTouchEvent", type=kind, touchPoints=fingers)
 
+    def choose_files(self, selector: str, *paths: Path) -> None:
+        """Put files into an <input type="file">, as a person does in the system's dialogue."""
+        found = self.call("Runtime.evaluate", expression=f"document.querySelector('{selector}')")["result"]
+        self.call("DOM.setFileInputFiles", objectId=found["objectId"], files=[str(path) for path in paths])
+
     def tap(self, selector: str) -> None:
         self.touch("touchStart", self.middle(selector))
         self.touch("touchEnd")

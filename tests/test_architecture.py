@@ -62,6 +62,9 @@ ALLOWED = {
         ),
     },
     "video": {"errors", "files", "images", "data", "assessment", "pipeline", "picture"},
+    "web": {
+        *("errors", "files", "models", "diffusion", "images", "assessment", "pipeline", "picture", "receipt"),
+    },
     "train": {
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("restoration", "serialization", "task"),

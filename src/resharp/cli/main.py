@@ -35,9 +35,10 @@ from resharp.cli.score import score
 from resharp.cli.study import study
 from resharp.cli.train import train
 from resharp.cli.verify import verify
+from resharp.cli.web import web
 
 app = typer.Typer(name="resharp", pretty_exceptions_enable=False)
-for command in (deblur, verify, info, train, adapt, evaluate, gate, score, ablate, push):
+for command in (deblur, verify, web, info, train, adapt, evaluate, gate, score, ablate, push):
     app.command()(command)
 app.command("restore", help="As deblur, for models of something else; see docs/restorations.md.")(deblur)
 app.add_typer(analyze)
