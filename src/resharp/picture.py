@@ -24,12 +24,16 @@ from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
 from resharp.images.tensors import samples_tensor
 from resharp.images.writing import check_writable, format_for, write_photo
+from resharp.images.xmp import SourceType
 from resharp.pipeline import DeblurPipeline, Restored
 from resharp.provenance import make_receipt
 from resharp.receipt import Origin, Receipt
 
 # IPTC's words: the predictor corrects what is there, the diffusion draws part of what is seen.
-_SOURCE_TYPES = {"predictor": "algorithmicallyEnhanced", "diffusion": "compositeWithTrainedAlgorithmicMedia"}
+_SOURCE_TYPES: dict[str, SourceType] = {
+    "predictor": "algorithmicallyEnhanced",
+    "diffusion": "compositeWithTrainedAlgorithmicMedia",
+}
 NO_BLUR = "no motion blur found, so the photo is passed through unchanged; --force restores it all the same"
 
 

@@ -145,7 +145,12 @@ class DeblurPipeline:
         Returns:
             A picture of the kind and size given, or larger by `task.scale`; a PIL image for a path.
         """
-        asked = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
+        asked: dict[str, Any] = {
+            "steps": steps,
+            "samples": samples,
+            "sampler": sampler,
+            "final_variance": final_variance,
+        }
         asked |= {"output": output, "ensemble": ensemble, "fidelity": fidelity}
         blurry, back = to_tensor(image)
         doing = "deblurring" if self.task.deblurs else "restoring"
@@ -195,6 +200,7 @@ class DeblurPipeline:
             g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview)
             g = self.task.finished(blurry, g).cpu()
         if settings.output == "predictor":
+            assert g is not None
             return Restored(g, None, "predictor", settings)
         conditions = condition(self.model, blurry)
         moments = Moments()

@@ -86,7 +86,10 @@ def publish(folder: str | os.PathLike[str], repo_id: str, *, private: bool = Fal
     try:
         api.create_repo(repo_id, private=private, exist_ok=True)
         sent = api.upload_folder(
-            repo_id=repo_id, folder_path=folder, allow_patterns=MODEL_FILES, commit_message="Upload a model of resharp"
+            repo_id=repo_id,
+            folder_path=Path(folder),
+            allow_patterns=MODEL_FILES,
+            commit_message="Upload a model of resharp",
         )
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -7,6 +7,8 @@ homography, and compared only where it covers it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -119,7 +121,7 @@ def opencv_version() -> str | None:
         return None
 
 
-def _opencv():
+def _opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
