@@ -24,6 +24,13 @@ test: $(VENV)/installed-test
 test-slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow
 
+# Spoilt files, options and configurations, INPUTS of them from number START on: some 10 minutes on two cores.
+INPUTS ?= 20000
+START ?= 0
+.PHONY: test-fuzz
+test-fuzz: $(VENV)/installed-test
+	FUZZ_INPUTS=$(INPUTS) FUZZ_START=$(START) $(BIN)/python -m pytest -m fuzz -s tests/fuzz
+
 # The pages in a real browser: Debian's package chromium, or Chrome.
 test-browser: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m browser -rs

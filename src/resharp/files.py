@@ -52,6 +52,22 @@ def _make(temporary: Path, path: Path) -> None:
         raise OutputError(f"{path}: cannot write here ({reason}); choose another place") from error
 
 
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether anything has this name already: a file, a folder, a link that leads nowhere.
+
+    Raises:
+        OutputError: nothing can have it, since it is longer than the disk allows, or has a zero in it.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot have this name ({reason}); choose another") from error
+    return True
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8, atomically."""
     with atomic_path(path) as temporary:

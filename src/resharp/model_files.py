@@ -12,7 +12,7 @@ from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, ModelError
 from resharp.files import read_text
 from resharp.models.config import ModelConfig
-from resharp.settings import from_dict, to_dict
+from resharp.settings import from_dict, once, to_dict
 from resharp.task import Task
 
 CONFIG, WEIGHTS, SCHEDULER = "config.json", "model.safetensors", "scheduler_config.json"
@@ -50,7 +50,7 @@ def read_json(cls: type[T], path: Path) -> T:
         ModelError: it is missing or broken, or says what the dataclass does not know.
     """
     try:
-        data = json.loads(read_text(path))
+        data = json.loads(read_text(path), object_pairs_hook=once)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file; a model is a folder with {CONFIG}, {WEIGHTS}, {SCHEDULER}") from error
     except (OSError, ValueError, RecursionError) as error:  # what is not JSON or not UTF-8 is a ValueError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,10 @@ from resharp.errors import ModelError, OutputError
 from resharp.files import atomic_path, write_text
 from resharp.model_files import CONFIG, SCHEDULER, WEIGHTS, ConfigFile, as_json, read_config, read_json
 from resharp.models.icdpm import ICDPM
-from resharp.settings import shown
+from resharp.settings import once, shown
 from resharp.task import Task
 
+_MOST_HEADER_BYTES = 1 << 24
 _DTYPES = ("F32", "F16", "BF16", "F64")
 
 
@@ -98,16 +100,26 @@ def _read_weights(path: Path, expected: dict[str, torch.Size]) -> dict[str, Tens
     if not path.is_file():
         raise ModelError(f"{path}: not an ordinary file; fetch it again")
     try:
+        _refuse_double_names(path)
         with safe_open(path, framework="pt") as file:
             _check_header(file, path, expected)
             weights = {name: file.get_tensor(name) for name in expected}
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # RecursionError is a RuntimeError
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: not a readable safetensors file ({reason}); fetch it again") from error
     for name, value in weights.items():
         if not torch.isfinite(value).all():
             raise ModelError(f"{path}: {name!r} holds numbers that are not finite; fetch the file again")
     return {name: value.float() for name, value in weights.items()}
+
+
+def _refuse_double_names(path: Path) -> None:
+    """ValueError for a header in which two tensors share a name: readers differ in which one they take."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > _MOST_HEADER_BYTES:
+            raise ValueError(f"its header says it has {length} bytes")
+        json.loads(file.read(length), object_pairs_hook=once)
 
 
 def _check_header(file: Any, path: Path, expected: dict[str, torch.Size]) -> None:

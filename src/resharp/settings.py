@@ -58,6 +58,19 @@ def from_dict(cls: type[T], data: Any, where: str) -> T:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `json.loads(..., object_pairs_hook=once)`: a key that is there twice is an error, a ValueError.
+
+    Readers differ in which of the two they take.
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{shown(name)} is there twice")
+        found[name] = value
+    return found
+
+
 def to_dict(settings: Any) -> dict[str, Any]:
     """The inverse of `from_dict`: plain values only, ready for JSON."""
     return dataclasses.asdict(settings)

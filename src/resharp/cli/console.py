@@ -41,6 +41,8 @@ def describe(error: BaseException) -> str:
         return str(error)
     if is_out_of_memory(error):
         return "not enough memory; close other programs, or give it less at once"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}; check the name, its permissions and the room on its disk"
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return f"unexpected error ({words}); run again with --debug for details"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -193,7 +194,7 @@ def _spread_place(spread: str | None, jobs: Sequence[Job], overwrite: bool) -> P
         return None
     place = Path(spread)
     for job in jobs:
-        if place.resolve() in (job.source.resolve(), job.target.resolve()):
+        if os.path.realpath(place) in (os.path.realpath(job.source), os.path.realpath(job.target)):
             raise OutputError(f"{place}: is the photo or its restoration; choose another name for --spread")
     check_folder(place.parent)
     check_file(place, overwrite=overwrite)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from resharp.errors import OutputError
+from resharp.files import is_there
 from resharp.files import make_folder as make_folder
 
 
@@ -28,7 +29,7 @@ def check_file(path: Path, *, overwrite: bool) -> None:
     """Refuse a file that is there already, unless told to replace it.
 
     Raises:
-        OutputError: it is.
+        OutputError: it is, or nothing can have its name.
     """
-    if not overwrite and os.path.lexists(path):
+    if is_there(path) and not overwrite:
         raise OutputError(f"{path}: exists already and is kept; add --overwrite to replace it")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from reprlib import repr as shortened
 from typing import Any, get_args
 
 from resharp.data.listing import Kind
@@ -142,13 +143,13 @@ def _parse(facts: Any) -> ShardIndex:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise _WrongError(f"its format is not {FORMAT}")
     if facts.get("version") != VERSION:
-        raise _WrongError(f"its version is {facts.get('version')!r}, this resharp reads {VERSION}")
+        raise _WrongError(f"its version is {shortened(facts.get('version'))}, this resharp reads {VERSION}")
     _check_keys(facts, {"format", "version", *ShardIndex.__dataclass_fields__}, "the index")
     for key in ("layout", "split", "source_fingerprint"):
         _check(isinstance(facts[key], str), f"{key} is no text")
     for key in ("tile_px", "tile_overlap_px"):
         _check(facts[key] is None or _is_count(facts[key]), f"{key} is no whole number")
-    _check(facts["kind"] in get_args(Kind), f"kind is {facts['kind']!r}")
+    _check(facts["kind"] in get_args(Kind), f"kind is {shortened(facts['kind'])}")
     _check(isinstance(facts["seed"], int), "seed is no whole number")
     _check(_is_list(facts["left_out"], str), "left_out is no list of lines")
     _check(_is_list(facts["shards"], dict) and facts["shards"], "shards is no list of files")
@@ -163,7 +164,7 @@ def _parse_shard(facts: Mapping[str, Any]) -> Shard:
     _check_keys(facts, set(Shard.__dataclass_fields__), "a shard")
     name, starts, size = facts["name"], facts["starts"], facts["bytes"]
     # Names are joined to the index's place: one with a slash in it could mean any file.
-    _check(isinstance(name, str) and SHARD_NAME.fullmatch(name) is not None, f"{name!r} is no name of a shard")
+    _check(isinstance(name, str) and SHARD_NAME.fullmatch(name) is not None, f"{shortened(name)} is no name of a shard")
     _check(isinstance(facts["sha256"], str) and re.fullmatch("[0-9a-f]{64}", facts["sha256"]), f"{name}: sha256")
     _check(_is_list(starts, int) and all(map(_is_count, starts)) and _is_count(size), f"{name}: bytes or starts")
     _check(_is_count(facts["samples"]) and facts["samples"] == len(starts) > 0, f"{name}: samples are not its starts")
@@ -174,7 +175,7 @@ def _parse_shard(facts: Mapping[str, Any]) -> Shard:
 
 def _check_keys(facts: Mapping[str, Any], expected: set[str], what: str) -> None:
     for key in sorted(expected ^ facts.keys()):
-        raise _WrongError(f"{what} has {'no' if key in expected else 'an unknown'} {key!r}")
+        raise _WrongError(f"{what} has {'no' if key in expected else 'an unknown'} {shortened(key)}")
 
 
 def _check(right: Any, wrong: str) -> None:

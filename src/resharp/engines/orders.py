@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resharp.errors import OutputError
+from resharp.files import is_there
 
 if TYPE_CHECKING:
     from resharp.pipeline import DeblurPipeline
@@ -41,10 +41,11 @@ def already_done(
         name: the target's name for people.
 
     Raises:
-        OutputError: the target is there, is not this work's result, and must not be replaced.
+        OutputError: the target is there, is not this work's result, and must not be replaced; or it has a name that
+            nothing can have.
         ImageError, DataError: the photo cannot be read.
     """
-    there = os.path.lexists(target)
+    there = is_there(target)
     if there and not orders.skip_done and not orders.overwrite:
         raise OutputError(f"{name}: exists already and is kept; add --overwrite to replace it")
     if not orders.skip_done or not there:

@@ -143,7 +143,8 @@ def output_path(
         out = out / f"{source.stem}{RESULT_MARK}{own if suffix is None else suffix}"
     format_for(out)
     both_exist = os.path.exists(out) and os.path.exists(source)
-    if out.resolve() == source.resolve() or (both_exist and out.samefile(source)):
+    # realpath, not Path.resolve: a link that leads to itself is an error there.
+    if os.path.realpath(out) == os.path.realpath(source) or (both_exist and out.samefile(source)):
         raise ImageError(f"{out}: is the photo itself, which is never overwritten; choose another name")
     return out
 
