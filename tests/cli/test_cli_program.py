@@ -88,12 +88,12 @@ def test_interrupting_leaves_nothing_behind(resharp, photo, model, monkeypatch, 
 def test_interrupting_the_encoder_leaves_no_half_file(resharp, photo, model, monkeypatch, files):
     source = photo("a.png")
 
-    def interrupted(self, path, **_options):
-        with open(path, "wb") as file:
+    def interrupted(path, _):
+        with path.open("wb") as file:
             file.write(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("PIL.Image.Image.save", interrupted)
+    monkeypatch.setattr("pathlib.Path.write_bytes", interrupted)
     ran = resharp("deblur", source, "--model", model)
     assert ran.code == 130
     assert files() == {"a.png"}
@@ -124,3 +124,23 @@ def test_json_of_a_run_that_could_not_start(resharp, photo):
 def resharp_plan():
     """The module, whose name the `resharp` fixture hides."""
     return resharp.cli.plan
+
+
+def test_interrupted_while_the_program_is_imported(monkeypatch, capsys):
+    from resharp import __main__ as entry
+
+    def interrupted(argv=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("resharp.cli.main.run", interrupted)
+    assert entry.main() == 130
+    assert capsys.readouterr().err == "resharp: interrupted\n"
+
+
+def test_an_error_of_the_system_names_the_file(resharp, photo, model, monkeypatch):
+    def broken(*_args, **_options):
+        raise PermissionError(13, "Permission denied", "/some/file")
+
+    monkeypatch.setattr(resharp_plan(), "plan", broken)
+    ran = resharp("deblur", photo("a.png"), "--model", model)
+    assert ran.line.startswith("resharp: /some/file: Permission denied; check the name")

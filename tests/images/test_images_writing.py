@@ -106,11 +106,12 @@ def test_folder_that_is_missing(tmp_path):
 def test_full_disk_leaves_the_old_file_alone(tmp_path, monkeypatch, suffix):
     (tmp_path / f"out{suffix}").write_bytes(b"old")
 
-    def half_a_file(image, path, **_):
-        path.write_bytes(b"half")
+    def half_a_file(path, _):
+        with path.open("wb") as file:
+            file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("PIL.Image.Image.save", half_a_file)
+    monkeypatch.setattr("pathlib.Path.write_bytes", half_a_file)
     with pytest.raises(OutputError, match="No space left"):
         write_photo(Photo(np.zeros((2, 2, 3), np.float32)), tmp_path / f"out{suffix}")
     assert [path.name for path in tmp_path.iterdir()] == [f"out{suffix}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,21 @@ def encode(temporary: Path, values: np.ndarray, meta: PhotoMeta, format: str, qu
     """
     image = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
     try:
-        image.save(temporary, format=format, **_options(format, meta, quality))
+        save_whole(image, temporary, format=format, **_options(format, meta, quality))
     except (ValueError, RuntimeError, SystemError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ImageError(f"{path}: its {format} encoder refuses this picture ({reason}); choose PNG or TIFF") from error
+
+
+def save_whole(image: Image.Image, path: Path, **options: Any) -> None:
+    """`Image.save`, by way of memory.
+
+    Given a file, Pillow's encoders of JPEG and BMP hand it to C, where a disk that takes but a part of the last block
+    is no error: the picture would end there, and nobody would know.
+    """
+    encoded = io.BytesIO()
+    image.save(encoded, **options)
+    path.write_bytes(encoded.getbuffer())
 
 
 def _options(format: str, meta: PhotoMeta, quality: int) -> dict[str, Any]:

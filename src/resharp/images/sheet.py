@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from resharp.files import atomic_path
+from resharp.images.encoding import save_whole
 
 TITLE_PX = 16
 
@@ -32,4 +33,4 @@ def write_sheet(path: str | os.PathLike[str], columns: Mapping[str, Tensor], row
             pixels = images[row].permute(1, 2, 0).mul(255).round().clamp(0, 255).byte().numpy()
             sheet.paste(Image.fromarray(np.ascontiguousarray(pixels)), (i * width, TITLE_PX + row * height))
     with atomic_path(path) as temporary:
-        sheet.save(temporary, quality=92)
+        save_whole(sheet, temporary, format="PNG" if temporary.suffix == ".png" else "JPEG", quality=92)

@@ -1,0 +1,112 @@
+"""Ctrl-C and SIGTERM at any moment: no half file, no temporary file, no photo lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from resharp.images.reading import read_photo
+from sample_photos import scene
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".bmp")
+
+# Runs the program many times; a timer interrupts each somewhere, as Ctrl-C does.
+_MANY = """
+import json, os, random, signal, sys
+from resharp.cli.main import run
+times, folder, model = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+draw = random.Random(0)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+words = ["deblur", folder + "/in", "-o", folder + "/out", "--model", model, "--force", "--overwrite"]
+run(words)
+codes = []
+for _ in range(times):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, draw.uniform(0.001, 0.25))
+        codes.append(run(words))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        codes.append(-1)
+print(json.dumps(codes))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Photos in every format, and their results of before."""
+    (tmp_path / "in").mkdir()
+    for i, suffix in enumerate(SUFFIXES):
+        Image.fromarray(scene(90 + i, 70)).save(tmp_path / "in" / f"{i}{suffix}")
+    return tmp_path
+
+
+def check(folder: Path, before: dict[Path, bytes]) -> None:
+    """Photos are as they were; every result is a whole picture; nothing else is there."""
+    assert {path: path.read_bytes() for path in (folder / "in").iterdir()} == before
+    assert not list(folder.rglob(".resharp-*"))
+    for path in (folder / "out").glob("*") if (folder / "out").exists() else ():
+        assert ".deblurred." in path.name
+        assert read_photo(path).pixels.shape[0] == 70
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in (folder / "in").iterdir()}
+
+
+def test_interrupted_at_sixty_moments(folder, models):
+    before = contents(folder)
+    words = [sys.executable, "-c", _MANY, "60", str(folder), str(models["predictor"])]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    codes = json.loads(ran.stdout.splitlines()[-1])
+    assert set(codes) <= {0, 130, -1}  # -1: while the last line was said
+    assert codes.count(130) > 10
+    assert "Traceback" not in ran.stderr
+    check(folder, before)
+    assert len(list((folder / "out").iterdir())) == len(SUFFIXES)
+
+
+def start(folder: Path, models) -> subprocess.Popen:
+    words = [sys.executable, "-m", "resharp", "deblur", str(folder / "in"), "-o", str(folder / "out"), "--force"]
+    words += ["--model", str(models["predictor"]), "--steps", "30"]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_after_the_first_result(folder, models, number):
+    before = contents(folder)
+    process = start(folder, models)
+    assert "->" in process.stdout.readline()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode in (130, 0)  # 0: it was done already
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] in ("resharp: interrupted", "restored 5, failed 0")
+    check(folder, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_at_random_times_since_the_start(folder, models, number):
+    before = contents(folder)
+    started = time.monotonic()
+    start(folder, models).communicate(timeout=120)
+    whole = time.monotonic() - started
+    draw = random.Random(int(number))
+    for _ in range(15):
+        process = start(folder, models)
+        time.sleep(draw.uniform(0.1, whole))
+        process.send_signal(number)
+        process.communicate(timeout=120)
+        # Before Python has come to the program the system's own way of ending it holds.
+        assert process.returncode in (0, 1, 130, -number)
+        check(folder, before)
