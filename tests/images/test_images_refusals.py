@@ -176,3 +176,22 @@ def test_damaged_bytes_never_raise_anything_else(tmp_path, rng, recwarn):
             with suppress(ImageError):  # anything else, a warning included, fails the test
                 assert np.isfinite(read_photo(path, max_pixels=10**6).pixels).all()
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": "4:2:0", "optimize": True}])
+def test_a_jpeg_with_too_few_bytes_for_its_size(tmp_path, options):
+    """Its decoder fills the rest with gray and says nothing, since the end of the picture is marked."""
+    data = bytearray(encoded(np.zeros((16, 16, 3), np.uint8), "JPEG", **options))
+    frame = next(data.index(bytes((0xFF, kind))) for kind in (0xC0, 0xC2) if bytes((0xFF, kind)) in data)
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 60_000, 3_000)
+    (tmp_path / "a.jpg").write_bytes(data)
+    begin = time.perf_counter()
+    assert "too few bytes for 3000x60000 pixels" in refusal(tmp_path / "a.jpg")
+    assert time.perf_counter() - begin < 1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True, "quality": 1}])
+def test_the_emptiest_jpeg_is_no_damaged_one(tmp_path, mode, options):
+    Image.new(mode, (4000, 3000), "gray").save(tmp_path / "a.jpg", subsampling="4:2:0", **options)
+    assert read_photo(tmp_path / "a.jpg").size == (3000, 4000)

@@ -29,6 +29,9 @@ MAX_PIXELS = 200_000_000
 
 _CAN_READ = "resharp reads JPEG, PNG, WebP, TIFF, BMP, HEIC and AVIF"
 _IPTC_RESOURCE, _IPTC_TAG = 0x0404, 33723  # among Photoshop's resources in JPEG, among the tags of TIFF
+# A JPEG has two bits for each block of 8 x 8 samples at least. What is missing its decoder makes up in gray, without an
+# error where the end is marked.
+_MOST_PX_PER_BYTE = 1024
 _pillow_lock = threading.RLock()
 
 
@@ -106,6 +109,8 @@ def _read_opened(image: Image.Image, path: Path) -> Photo:
     # MPO is a JPEG followed by a preview or a second view: its first picture is the photo. HEIF names its main one.
     if getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF"):
         raise ImageError(f"{path}: holds several pictures; save the one to restore as its own file")
+    if image.format in ("JPEG", "MPO") and image.width * image.height > _MOST_PX_PER_BYTE * path.stat().st_size:
+        raise ImageError(f"{path}: damaged or cut short (too few bytes for {image.width}x{image.height} pixels)")
     dropped = extras_of(image, path)
     values, kind, icc = decode(image, path)
     dropped += bits_lost(image, values, path)

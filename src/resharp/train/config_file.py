@@ -71,13 +71,13 @@ def _parse(setting: str) -> dict[str, Any]:
     """One "key=value" as nested tables; a value that is no TOML is taken as a string."""
     key, equals, value = setting.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {setting}: expected key=value, such as --set lr=2e-4")
+        raise ConfigError(f"--set {shown(setting)}: expected key=value, such as --set lr=2e-4")
     for text in (value, json.dumps(value.strip())):
         try:
             return tomllib.loads(f"{key} = {text}")
         except (ValueError, RecursionError):
             continue
-    raise ConfigError(f"--set {setting[:80]}: {shown(key)} is no key; use letters, with dots between tables")
+    raise ConfigError(f"--set {shown(setting)}: {shown(key)} is no key; use letters, with dots between tables")
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
