@@ -5,8 +5,10 @@ The same family and number give the same input.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +24,12 @@ from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ResharpError
 from resharp.models.icdpm import ICDPM
 from resharp.serialization import Defaults, save_model
+from resharp.study.pictures import find_pictures, method_folders
+from resharp.study.plan import StudySettings
+from resharp.study.results import Answer, Results
+from resharp.study.session import Study
 from sample_photos import photo_files
+from studies import make_pairs
 from tiny import TINY, awake
 
 
@@ -94,6 +101,22 @@ class Stock:
         folder = self.place / "evaluation"
         _must(["evaluate", self.pairs / "blur", self.pairs / "sharp", "--metrics", "psnr", "--out", folder])
         return folder
+
+    @cached_property
+    def study(self) -> Path:
+        """The results of two raters."""
+        path = self.place / "study.sqlite"
+        pictures = find_pictures(*method_folders(make_pairs(self.place / "methods", photos=2)))
+        results = Results(path, pictures, StudySettings())
+        study = Study(pictures, StudySettings(), results)
+        for _ in range(2):
+            rater = results.rater(results.join("desktop"))
+            while not (state := study.state(rater))["finished"]:
+                left = results.open_question(rater)[1].left
+                choice = "right" if left == "*blurred" else "left"
+                study.answer(rater, state["place"], Answer(choice, 900, False, "desktop"))
+        results.close()
+        return path
 
 
 def _must(words: list[object]) -> None:
@@ -257,6 +280,40 @@ def _store(draw: random.Random, folder: Path, stock: Stock) -> Case:
     return _program(["analyze", "failures", blur, sharp, "--out", folder / "failures", "--csv", table])
 
 
+_COLUMNS = (
+    "rater",
+    "place",
+    "unit",
+    "photo",
+    "left_method",
+    "right_method",
+    "milliseconds",
+    "zoomed",
+    "agent",
+    "undone",
+)
+
+
+def _study(draw: random.Random, folder: Path, stock: Stock) -> Case:
+    """Answers of people, spoilt as bytes or as values."""
+    path = folder / "study.sqlite"
+    data = stock.study.read_bytes()
+    path.write_bytes(spoil_bytes(data, draw) if draw.random() < 0.4 else data)
+    if path.read_bytes() == data:
+        value = draw.choice((None, -1, 0, 2**62, 1.5, 1e308, "", "x", "*blurred", b"\xff\x00", "[" * 3000, "x" * 9000))
+        with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(path)) as database:
+            if draw.random() < 0.3:
+                key = draw.choice(("settings", "methods", "photos", "format", "secret"))
+                database.execute("UPDATE study SET value = ? WHERE key = ?", (value or hostile_value(draw), key))
+            else:
+                column = draw.choice(_COLUMNS)
+                rows = draw.choice(("1", "place = 1", "rater = 2"))
+                database.execute(f"UPDATE OR IGNORE answers SET {column} = ? WHERE {rows}", (value,))
+            database.commit()
+    words: list[object] = ["study", "score", path, "--resamples", 100]
+    return _program(words + draw.choice(([], ["--json"], ["--right", 0])))
+
+
 def _options(draw: random.Random, folder: Path, stock: Stock) -> Case:
     """Any words after `resharp`, of those commands that end soon."""
     places = [stock.photo, stock.model, stock.pairs, stock.result, stock.evaluation, folder, folder / "new.png"]
@@ -271,6 +328,7 @@ FAMILIES: dict[str, Callable[[random.Random, Path, Stock], Case]] = {
     "config": _config,
     "shards": _shards,
     "store": _store,
+    "study": _study,
     "options": _options,
 }
 

@@ -6,6 +6,7 @@ A case is its family and a number, so that whatever fails is found again by the 
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from fuzz.families import FAMILIES, Stock
 from fuzz.judging import judge
 from fuzz.pool import try_all
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="captures what C libraries say as POSIX has it")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,7 @@ def test_the_judge_sees_what_is_wrong(stock, elsewhere, monkeypatch, capfd):
 
 
 @pytest.mark.fuzz
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds memory as Linux counts it")
 def test_many(tmp_path):
     """FUZZ_INPUTS of them, over all families, from number FUZZ_START on."""
     wanted, first = int(os.environ.get("FUZZ_INPUTS", "20000")), int(os.environ.get("FUZZ_START", "0"))

@@ -38,7 +38,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     stock = Stock(place / f"stock{os.getpid()}")
-    _ = stock.photos, stock.model, stock.photo, stock.pairs, stock.shards, stock.result, stock.evaluation
+    _ = stock.photos, stock.model, stock.photo, stock.pairs, stock.shards, stock.result, stock.evaluation, stock.study
     _prepare_once(stock.model)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + ADDRESS_SPACE_BYTES, resource.RLIM_INFINITY))

@@ -12,13 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from resharp.errors import DataError
-from resharp.settings import from_dict
+from resharp.settings import from_dict, shown
 from resharp.study.encoding import BLURRED
 from resharp.study.plan import StudySettings
-from resharp.study.results import read_study
+from resharp.study.results import CHOICES, read_study
 
 # Of the attention checks that a rater answered, the share that must be right.
 RIGHT_SHARE = 0.75
+_COPY = "copy the file again from where the study was served"
+_LARGEST = 1 << 53  # whole numbers that a float holds exactly
 
 
 class AnswerRow(NamedTuple):
@@ -117,9 +119,25 @@ def read_answers(path: Path) -> StudyAnswers:
             database.close()
     except sqlite3.DatabaseError as error:
         raise DataError(f"{path}: cannot be read as a results file ({error})") from error
-    settings = from_dict(StudySettings, json.loads(about["settings"]), str(path))
-    methods, photos = (tuple(json.loads(about[key])) for key in ("methods", "photos"))
+    try:
+        settings = from_dict(StudySettings, json.loads(about["settings"]), str(path))
+        methods, photos = (tuple(json.loads(about[key])) for key in ("methods", "photos"))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: damaged: what it says of its study cannot be read; {_COPY}") from error
+    if any(not isinstance(name, str) for name in (*methods, *photos)) or len(set(methods)) < len(methods):
+        raise DataError(f"{path}: damaged: the names of its methods or photos are none; {_COPY}")
+    for row in rows:
+        if not _fits(row, methods, photos):
+            raise DataError(f"{path}: damaged: answer {shown(row.place)} of rater {shown(row.rater)} cannot be; {_COPY}")
     return StudyAnswers(methods, photos, settings, rows)
+
+
+def _fits(row: AnswerRow, methods: Sequence[str], photos: Sequence[str]) -> bool:
+    """Whether an answer can be one: SQLite keeps any value in any column."""
+    numbers = (row.rater, row.place, row.milliseconds, row.undone, 0 if row.unit is None else row.unit)
+    whole = all(isinstance(number, int) and 0 <= number < _LARGEST for number in numbers)
+    known = row.unit is None or (row.photo in photos and row.left_method in methods and row.right_method in methods)
+    return whole and known and row.choice in CHOICES and isinstance(row.agent, str)
 
 
 def summarise_raters(rows: Sequence[AnswerRow], right_share: float = RIGHT_SHARE) -> list[RaterSummary]:
