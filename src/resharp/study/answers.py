@@ -128,7 +128,8 @@ def read_answers(path: Path) -> StudyAnswers:
         raise DataError(f"{path}: damaged: the names of its methods or photos are none; {_COPY}")
     for row in rows:
         if not _fits(row, methods, photos):
-            raise DataError(f"{path}: damaged: answer {shown(row.place)} of rater {shown(row.rater)} cannot be; {_COPY}")
+            which = f"answer {shown(row.place)} of rater {shown(row.rater)}"
+            raise DataError(f"{path}: damaged: {which} cannot be; {_COPY}")
     return StudyAnswers(methods, photos, settings, rows)
 
 
