@@ -17,6 +17,7 @@ from resharp.files import atomic_path
 
 PANEL_INCHES = (4.4, 3.6)
 DPI = 300
+SPREAD_OUT = 2.5  # LPIPS that differ by more are drawn on a logarithmic axis
 MARKERS = "o^DvP*X<>"  # squares are the predictor
 
 
@@ -163,8 +164,21 @@ def _panel(ax: Any, points: Sequence[Point], perception: str, styles: Styles) ->
         _over_steps(ax, drawn, perception, styles)
     ax.set_xlabel("PSNR in dB: less distortion →", fontsize=8)
     ax.set_ylabel("LPIPS: more realistic ↓" if perception == "lpips" else "SSIM: more alike ↑", fontsize=8)
+    values = [point.scores[perception].mean for point in points]
+    if perception == "lpips" and max(values) > SPREAD_OUT * min(values) > 0:
+        _logarithmic(ax)
     ax.tick_params(labelsize=7)
     ax.grid(visible=True, linewidth=0.3, alpha=0.5)
+
+
+def _logarithmic(ax: Any) -> None:
+    """Else a few bad points would press the good ones together."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _over_steps(ax: Any, drawn: Sequence[Point], perception: str, styles: Styles) -> None:
@@ -187,16 +201,19 @@ def _plot(ax: Any, points: Sequence[Point], perception: str, **style: Any) -> No
 
 
 def _mark(ax: Any, points: Sequence[Point], perception: str, called: Mapping[Preset, Sequence[str]]) -> None:
-    marked = 0
-    for point in points:
-        if point.settings in called:
-            place = (point.scores["psnr"].mean, point.scores[perception].mean)
-            ax.plot(*place, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", markeredgewidth=1)
-            # High PSNR with high LPIPS is where no curve goes: room for words, one above the other.
-            above = {"xytext": (4, 40 + 11 * marked), "textcoords": "offset points", "ha": "right"}
-            line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkB": 6}
-            ax.annotate(", ".join(called[point.settings]), place, fontsize=7, arrowprops=line, **above)
-            marked += 1
+    named = sorted((each for each in points if each.settings in called), key=lambda each: -each.scores["psnr"].mean)
+    for number, point in enumerate(named):
+        place = (point.scores["psnr"].mean, point.scores[perception].mean)
+        ax.plot(*place, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", markeredgewidth=1)
+        # High PSNR with high LPIPS is where no curve goes: room for words, one below the other.
+        corner = {
+            "xytext": (0.98 - 0.04 * number, 0.97 - 0.055 * number),
+            "textcoords": "axes fraction",
+            "ha": "right",
+            "va": "top",
+        }
+        line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkB": 6, "relpos": (1, 0.5)}
+        ax.annotate(", ".join(called[point.settings]), place, fontsize=7, arrowprops=line, **corner)
 
 
 def _finite(value: float) -> float:

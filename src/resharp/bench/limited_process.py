@@ -94,7 +94,12 @@ def _limiter(memory_bytes: int | None) -> Callable[[], None] | None:
         return None
     import resource
 
-    return lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    def limit() -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
+
+    return limit
 
 
 def _why(code: int, words: str) -> str:
