@@ -62,6 +62,9 @@ def test_docstrings_become_markdown():
     assert "psnr(restored: Tensor, sharp: Tensor) -> Tensor" in text
     assert "- `restored, sharp`: (B, 3, H, W), [0, 1]; both are rounded to 8 bits first." in text
     assert "**Returns:** (B,) float64" in text
+    # An entry that goes on in the next line stays one entry.
+    text = api_pages.documentation("resharp.pipeline.DeblurPipeline")
+    assert re.search(r"^- `source`: a folder .* or None for .default.", text, re.MULTILINE)
     with pytest.raises(LookupError, match="does not define"):
         api_pages.documentation("resharp.hub.nothing")
 

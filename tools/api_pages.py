@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -107,7 +108,7 @@ def _section(block: str) -> str:
     head, _, body = block.partition("\n")
     if head.rstrip(":") not in SECTIONS or not head.endswith(":"):
         return _plain(block)
-    body = inspect.cleandoc(body)
+    body = textwrap.dedent(body)
     if head == "Example:" or body.startswith(">>>"):
         return _code(body)
     items = re.split(r"\n(?=\S)", body)
