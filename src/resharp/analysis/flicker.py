@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -91,7 +92,7 @@ def ways(pipeline: DeblurPipeline, steps: int | None, seed: int) -> Iterator[tup
         yield "predictor", lambda y, t: pipeline.restore(y, output="predictor").image
     if pipeline.model.denoiser is None:
         return
-    asked = {"output": "diffusion", "steps": steps}
+    asked: dict[str, Any] = {"output": "diffusion", "steps": steps}
     pipeline.choose(**asked)
     yield "diffusion, shared noise", lambda y, t: pipeline.restore(y, seed=seed, **asked).image
     yield "diffusion, independent noise", lambda y, t: pipeline.restore(y, seed=seed + t, **asked).image

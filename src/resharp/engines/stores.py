@@ -127,14 +127,14 @@ def publish(made: Path, place: str, token: str) -> None:
             system.put_file(str(made), path)
             return
         above = path.rpartition("/")[0]
-        temporary = f"{above}/{TEMPORARY}{token}{secrets.token_hex(4)}"
+        half = f"{above}/{TEMPORARY}{token}{secrets.token_hex(4)}"
         system.makedirs(above, exist_ok=True)
         try:
-            system.put_file(str(made), temporary)
-            system.mv(temporary, path)
+            system.put_file(str(made), half)
+            system.mv(half, path)
         except BaseException:
             with suppress(Exception):
-                system.rm(temporary)
+                system.rm(half)
             raise
 
 

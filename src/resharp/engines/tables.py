@@ -77,9 +77,9 @@ def write_results(
     field = table.schema.field(at)
     if pa.types.is_struct(field.type):
         paths = [None if image is None else image.get("path") for image in table.column(at).to_pylist()]
-        made = [{"bytes": data, "path": each} for data, each in zip(photos, paths, strict=True)]
+        made: list[Any] = [{"bytes": data, "path": each} for data, each in zip(photos, paths, strict=True)]
     else:
-        made = photos
+        made = list(photos)
     out = table.set_column(at, field.with_nullable(True), pa.array(made, field.type))
     if ERROR in out.column_names:
         out = out.drop_columns([ERROR])

@@ -37,8 +37,9 @@ class Worker:
         """What became of each photo; errors are in the results, and none is raised."""
         try:
             with tempfile.TemporaryDirectory(prefix=f"resharp-{self.token}-") as folder:
-                do = self._table if isinstance(task, TableTask) else self._photo
-                return do(task, Path(folder))  # type: ignore[operator]
+                if isinstance(task, TableTask):
+                    return self._table(task, Path(folder))
+                return self._photo(task, Path(folder))
         except Exception as error:
             return [Result(shown(task.source), error=describe(error))]
 
@@ -65,7 +66,8 @@ class Worker:
         table = tables.read_group(task.source, task.group)
         photos = tables.photos_in(table, task.columns)
         before = self._before(task, [name for name, _ in photos])
-        results, made = [], []
+        results: list[Result] = []
+        made: list[bytes | None] = []
         for row, (name, data) in enumerate(photos):
             label = f"{shown(task.source)}: {name}"
             place = folder / str(row)

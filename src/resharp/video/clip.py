@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -87,14 +87,14 @@ def packets_and_frames(
     count = packets = 0
     end_s = 0.0
     for packet in container.demux():
-        frames = []
+        frames: list[Any] = []
         if packet.pts is not None:
             end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         if packet.stream_index == main.index:
             packets += packet.size > 0
             if packet.is_corrupt:
                 raise DataError(f"{path}: is cut short or damaged after frame {count}; get a fresh copy")
-            frames = packet.decode()
+            frames = list(packet.decode())
         for frame in frames:
             if frame.is_corrupt:
                 raise DataError(f"{path}: frame {count} is damaged; cut the video before it, or get a fresh copy")
@@ -124,5 +124,5 @@ def check_frame(path: Path, frame: VideoFrame, facts: ClipFacts | None) -> None:
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """Of a frame of the file."""
-    stored = frame.side_data.get("DISPLAYMATRIX")
+    stored: Any = frame.side_data.get("DISPLAYMATRIX")
     return None if stored is None else tuple(np.frombuffer(bytes(stored), dtype=np.int32)[:9].tolist())

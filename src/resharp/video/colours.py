@@ -6,13 +6,12 @@ about a level of 255 darker.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from av import VideoFrame
-    from av.video.plane import VideoPlane
 
 # K_R and K_B by matrix_coefficients of ITU-T H.273. Unspecified is taken for BT.601; the same is done on the way back.
 _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
@@ -81,7 +80,7 @@ def _framed(planes: np.ndarray, like: VideoFrame) -> VideoFrame:
     return made
 
 
-def _rows(plane: VideoPlane, dtype: type[np.unsignedinteger]) -> np.ndarray:
+def _rows(plane: Any, dtype: type[np.unsignedinteger]) -> np.ndarray:
     """(H, W and the filling at the end)."""
     return np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // np.dtype(dtype).itemsize)
 

@@ -209,7 +209,7 @@ def _encoding_stream(container: OutputContainer, video: VideoStream, facts: Clip
     from av.codec.context import Flags
 
     options = dict(encoder.options) | ({} if encoder.crf is None else {"crf": str(encoder.crf)})
-    made = container.add_stream(encoder.name, rate=video.average_rate or video.guessed_rate or 30, options=options)
+    made: Any = container.add_stream(encoder.name, rate=video.average_rate or video.guessed_rate or 30, options=options)
     made.width, made.height = facts.width, facts.height
     made.pix_fmt = pixel_format(video, encoder)
     made.time_base = made.codec_context.time_base = video.time_base
