@@ -67,10 +67,10 @@ def test_settings_of_the_command_line(toml):
     assert config.model.guidance.scales == (3,)
     assert config.blur.jpeg_share == 0.25
     for setting, says in [
-        ("steps", "--set steps: expected key=value"),
+        ("steps", "--set 'steps': expected key=value"),
         ("stepz=3", "unknown key 'stepz'; did you mean 'steps'"),
         ("steps=many", "steps is 'many'; expected int"),
-        ("a b=3", "--set a b=3: 'a b' is no key"),
+        ("a b=3", "--set 'a b=3': 'a b' is no key"),
     ]:
         with pytest.raises(ConfigError, match=says):
             load_config(path, [setting])
