@@ -24,7 +24,7 @@ from resharp.images.tensors import photo_to_tensor
 from resharp.metrics.full_reference import psnr
 from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig
 from resharp.models.icdpm import ICDPM
-from resharp.restoration import pad_to_multiple
+from resharp.models.padding import pad_to_multiple
 
 CROP_PX, BATCH, LEARNING_RATE, SAMPLING_STEPS = 64, 6, 3e-3, 10
 # A hand-shake path of 8 px with a little rotation; nothing but motion.

@@ -31,7 +31,11 @@ ALLOWED = {
     "metrics": {"errors", "files"},
     "study": {"errors", "files", "settings", "images"},
     "evaluate": {"errors", "files", "images", "data", "metrics"},
-    "restoration": {"models", "diffusion"},
+    "memory": {"errors"},
+    "moments": set(),
+    "tiled": {"images", "models", "tiling"},
+    "restoration": {"models", "diffusion", "tiled", "tiling"},
+    "fitting": {"diffusion", "errors", "memory", "models", "restoration", "tiled", "tiling"},
     "model_files": {"errors", "files", "settings", "models", "diffusion", "task"},
     "serialization": {"errors", "files", "settings", "models", "diffusion", "task", "model_files"},
     "inputs": {"errors", "images"},
@@ -44,9 +48,10 @@ ALLOWED = {
         *("errors", "hub", "images", "inputs", "progress", "restoration", "serialization", "models", "diffusion"),
         "task",
         *("model_card", "publishing"),
+        *("fitting", "moments", "tiled"),
     },
     "provenance": {"diffusion", "hub", "pipeline", "receipt", "serialization"},
-    "picture": {"errors", "files", "images", "receipt", "assessment", "pipeline", "provenance"},
+    "picture": {"diffusion", "errors", "files", "images", "receipt", "assessment", "pipeline", "provenance"},
     "engines": {
         *(
             "errors",
@@ -76,7 +81,7 @@ ALLOWED = {
     "analysis": {
         "assessment",
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
-        *("restoration", "serialization", "pipeline", "train"),
+        *("moments", "restoration", "serialization", "pipeline", "train"),
     },
 }
 LEAVES = {"cli", "__main__", "__init__"}  # may import anything, and nothing imports them

@@ -9,8 +9,8 @@ from PIL import Image
 
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, ImageError
+from resharp.models.padding import pad_to_multiple
 from resharp.pipeline import DeblurPipeline
-from resharp.restoration import pad_to_multiple
 from resharp.serialization import Defaults
 
 

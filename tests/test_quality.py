@@ -16,8 +16,8 @@ from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError, ModelError
 from resharp.hub import locate_model, shipped_models
 from resharp.models.icdpm import ICDPM
+from resharp.moments import mix
 from resharp.pipeline import DeblurPipeline
-from resharp.restoration import mix
 from resharp.serialization import load_model, save_model
 from tiny import TINY, awake
 

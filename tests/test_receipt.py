@@ -78,7 +78,7 @@ def test_other_json_is_refused(text):
 
 
 def test_a_newer_receipt_asks_for_an_update():
-    data = json.loads(RECEIPT.to_text()) | {"format": 2, "new": 1}
+    data = json.loads(RECEIPT.to_text()) | {"format": 3, "new": 1}
     with pytest.raises(ImageError, match="update resharp"):
         Receipt.from_text(json.dumps(data), "a.png")
 
@@ -110,3 +110,12 @@ def test_what_decides_the_pixels_leaves_the_machine_and_names_out():
     assert elsewhere.inputs() == RECEIPT.inputs()
     for change in ({"seed": 8}, {"part": "predictor"}, {"settings": {}}, {"guard": False}, {"photo_sha256": "d" * 64}):
         assert replace(RECEIPT, **change).inputs() != RECEIPT.inputs()
+
+
+def test_a_tile_is_written_only_where_there_is_one():
+    """The first version of receipts did not know tiles: it goes on reading what was made as a whole."""
+    assert "tile" not in json.loads(RECEIPT.to_text())
+    tiled = replace(RECEIPT, tile=(512, 768), format=2)
+    assert Receipt.from_text(tiled.to_text(), "a.png") == tiled
+    with pytest.raises(ImageError, match=r"tile is .0, 5.; it must be a height and a width"):
+        Receipt.from_text(replace(tiled, tile=(0, 5)).to_text(), "a.png")

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from resharp.assessment import InputReport, Safe, assess_input, make_safe, unlike
+from resharp.diffusion.choices import chosen_of
 from resharp.errors import ImageError, is_out_of_memory
 from resharp.files import atomic_path, make_folder
 from resharp.images.formats import FORMAT_BY_SUFFIX
@@ -56,6 +57,7 @@ class Result:
     final_variance: float | None = None
     fidelity: float | None = None
     ensemble: int | None = None
+    tile: tuple[int, int] | None = None  # the most that a tile measured, height and width; None: made as a whole
     spread_maximum: float | None = None
     receipt: Receipt | None = None
     assessment: dict[str, Any] | None = None
@@ -121,8 +123,9 @@ def restore_file(
         result.dropped = photo.meta.dropped + not_held(photo.meta, format_for(target))
     elif strip_gps:
         result.dropped = photo.meta.dropped
+    result.tile, result.remark = restored.tile, remark
     if safe is not None:
-        result.assessment, result.trust, result.remark = safe.assessment_json(), safe.trust_json(), remark
+        result.assessment, result.trust = safe.assessment_json(), safe.trust_json()
     used = restored.settings
     if restored.output == "predictor" or used.ensemble > 1:
         result.ensemble = used.ensemble
@@ -149,14 +152,16 @@ def _restore(
     """
     blurry = samples_tensor(photo)
     if not pipeline.task.deblurs:
-        return pipeline.restore(blurry, **settings, **watching), None, None
+        restored = pipeline.restore(blurry, **settings, **watching)
+        return restored, None, restored.remark
     report = assess_input(blurry)
-    chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
+    chosen = pipeline.choose(**chosen_of(settings))
     passes = guard and report.motion_blur == "none" and chosen.output != "input"
     restored = pipeline.restore(blurry, **({"output": "input"} if passes else settings), **watching)
     guarded = guard and restored.output != "input"
     safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guarded, in_place=True)
     remark = _no_blur(report) if passes else None if restored.output == "input" else safe.remark
+    remark = "; ".join(part for part in (restored.remark, remark) if part) or None
     return replace(restored, image=torch.from_numpy(safe.image)), safe, remark
 
 

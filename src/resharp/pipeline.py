@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,16 +15,17 @@ from resharp.diffusion.choices import Choices, noise_seed
 from resharp.diffusion.presets import Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
+from resharp.fitting import choose_tiles, made_to_fit
 from resharp.hub import locate_model
 from resharp.images.tensors import as_unit
 from resharp.inputs import to_tensor
 from resharp.model_card import CardFacts
 from resharp.models.icdpm import ICDPM
+from resharp.moments import Moments
 from resharp.progress import progress_after_a_second
 from resharp.publishing import publish_model
 from resharp.restoration import (
     Conditions,
-    Moments,
     OnPreview,
     OnSample,
     OnStep,
@@ -34,6 +37,7 @@ from resharp.restoration import (
 )
 from resharp.serialization import Defaults, load_model, load_task, save_model
 from resharp.task import Task
+from resharp.tiled import Tiles, tiles_for
 
 
 class DeblurPipeline:
@@ -119,6 +123,7 @@ class DeblurPipeline:
         output: str | None = None,
         ensemble: int | None = None,
         fidelity: float | None = None,
+        memory: int | str | None = None,
         return_spread: bool = False,
         progress: bool = True,
     ) -> Any:
@@ -139,6 +144,8 @@ class DeblurPipeline:
             ensemble: 1, 2, 4 or 8 flips and quarter turns over which the predictor is averaged.
             fidelity: 0 to 1. 1 is the predictor, 0 the first sample of the diffusion, and between them lies
                 their weighted mean. Without a predictor 1 is the mean of the samples, of which there must be two.
+            memory: the most memory that may be held, in bytes or as "2GB"; on a GPU, of the GPU's. A picture that
+                needs more is made in tiles. None is what is free, less a fifth.
             return_spread: return (picture, spread), the spread an (H, W) float array; needs samples >= 2.
             progress: show a bar when the work takes longer than a second.
 
@@ -155,7 +162,9 @@ class DeblurPipeline:
         blurry, back = to_tensor(image)
         doing = "deblurring" if self.task.deblurs else "restoring"
         with progress_after_a_second(doing, enabled=progress) as on_step:
-            restored = self.restore(blurry, quality=quality, seed=seed, on_step=on_step, **asked)
+            restored = self.restore(blurry, quality=quality, seed=seed, memory=memory, on_step=on_step, **asked)
+        if restored.remark is not None:
+            warnings.warn(restored.remark, RuntimeWarning, stacklevel=2)
         result = back(restored.image)
         if not return_spread:
             return result
@@ -170,6 +179,8 @@ class DeblurPipeline:
         *,
         quality: str | None = None,
         seed: int = 0,
+        memory: int | str | None = None,
+        tile: tuple[int, int] | None = None,
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
         on_sample: OnSample | None = None,
@@ -178,6 +189,7 @@ class DeblurPipeline:
         """As `__call__`, on a tensor (B, 3, H, W) of any device; the result is on the CPU.
 
         blurry: floats in [0, 1], or uint8 or uint16 samples as photos have them.
+        tile: the most that a tile may measure, height and width, whatever the memory; see `Restored.tile`.
 
         What the task asks of a picture is done here: it is enlarged before the network, and known pixels around holes
         are put back after it.
@@ -191,18 +203,31 @@ class DeblurPipeline:
         """
         # All settings are checked before any work is done.
         settings = self.choose(quality, **asked)
-        blurry = self.task.prepared(as_unit(blurry))
+        if self.task.scale > 1 or "holes" in self.task.restores:
+            blurry = self.task.prepared(as_unit(blurry))
         if settings.output == "input":
-            return Restored(blurry.float().cpu(), None, "input", settings)
-        blurry = blurry.to(self.device, torch.float32)
+            return Restored(as_unit(blurry).float().cpu(), None, "input", settings)
+        tiles = None if tile is None else tiles_for(self.model, tile)
+        if tile is None:
+            tiles = choose_tiles(self.model, settings, blurry.shape, memory, self.device)
+        made = partial(self._made, blurry, settings, seed, (on_step, on_preview, on_sample))
+        return made_to_fit(made, self.model, (blurry.shape[2], blurry.shape[3]), tiles)
+
+    def _made(
+        self, blurry: Tensor, settings: Preset, seed: int, watching: tuple[Any, Any, Any], tiles: Tiles | None
+    ) -> Restored:
+        """`restore` with its settings decided; without tiles the picture is made as a whole."""
+        on_step, on_preview, on_sample = watching
+        if tiles is None:
+            blurry = as_unit(blurry).to(self.device, torch.float32)
         g = None
         if settings.output == "predictor" or settings.ensemble > 1:
-            g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview)
+            g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview, tiles)
             g = self.task.finished(blurry, g).cpu()
         if settings.output == "predictor":
             assert g is not None
             return Restored(g, None, "predictor", settings)
-        conditions = condition(self.model, blurry)
+        conditions = condition(self.model, blurry, tiles)
         moments = Moments()
         for i in range(settings.samples):
             drawn = self.task.finished(blurry, self.draw(conditions, settings, seed, i, on_step, on_preview))
@@ -223,11 +248,7 @@ class DeblurPipeline:
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
     ) -> Tensor:
-        """Sample number `index` of a seed, (B, 3, H, W) in [0, 1] on the CPU.
-
-        on_step: called with (steps done with those of the samples before, steps of all `settings.samples`).
-        on_preview: see `restore`.
-        """
+        """Sample number `index` of a seed, (B, 3, H, W) in [0, 1] on the CPU; on_step, on_preview as in `restore`."""
         grid = torch.from_numpy(self.choices.levels(settings))
         generator = sample_generator(seed, index)
         step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))

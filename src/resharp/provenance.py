@@ -13,7 +13,7 @@ from resharp import __version__
 from resharp.diffusion.presets import Preset
 from resharp.hub import SHIPPED_NAMES, locate_model
 from resharp.pipeline import DeblurPipeline, Restored
-from resharp.receipt import Origin, Receipt, file_sha256, pixels_digest
+from resharp.receipt import TILED, WHOLE, Origin, Receipt, file_sha256, pixels_digest
 from resharp.serialization import WEIGHTS
 
 
@@ -63,6 +63,8 @@ def make_receipt(
         photo=source.name,
         photo_sha256=file_sha256(source),
         pixels_sha256=pixels_digest(samples),
+        tile=restored.tile,
+        format=WHOLE if restored.tile is None else TILED,
     )
 
 

@@ -14,7 +14,9 @@ import numpy as np
 from resharp.errors import ConfigError, DataError, ImageError
 from resharp.settings import from_dict, to_dict
 
-FORMAT = 1
+# Receipts of pictures made in tiles say so, which the first version did not know.
+WHOLE, TILED = 1, 2
+FORMAT = TILED
 _BLOCK_BYTES = 1 << 20
 _LONGEST_NAME = 255  # no file system in use has longer names
 
@@ -45,6 +47,7 @@ class Receipt:
     photo: the photo's file name, without its folder.
     photo_sha256: of the photo's file.
     pixels_sha256: of the result's samples before encoding; see `pixels_digest`.
+    tile: the most that a tile measured, height and width in px; None where the picture was made as a whole.
     format: grows when an older resharp could no longer understand a receipt.
     """
 
@@ -60,11 +63,15 @@ class Receipt:
     photo: str
     photo_sha256: str
     pixels_sha256: str
-    format: int = FORMAT
+    tile: tuple[int, ...] | None = None
+    format: int = WHOLE
 
     def to_text(self) -> str:
         """Compact JSON in printable ASCII, the same for equal receipts."""
-        return json.dumps(to_dict(self), separators=(",", ":"), allow_nan=False)
+        data = to_dict(self)
+        if self.tile is None:  # as the first version wrote it, and reads it
+            del data["tile"]
+        return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_text(cls, text: str, where: str) -> Receipt:
@@ -127,6 +134,8 @@ def _check(receipt: Receipt, damaged: str) -> None:
     plain = 0 < len(name) <= _LONGEST_NAME and Path(name).name == name and not set(name) & set("/\\\0")
     if not plain or name in (".", ".."):
         raise ImageError(f"{damaged}: {name[:80]!r} is no file name")
+    if receipt.tile is not None and (len(receipt.tile) != 2 or not all(1 <= side <= 10**6 for side in receipt.tile)):
+        raise ImageError(f"{damaged}: tile is {receipt.tile}; it must be a height and a width")
     if receipt.seed is not None and not 0 <= receipt.seed < 2**48:
         raise ImageError(f"{damaged}: seed is {receipt.seed}; allowed: 0 to 2^48 - 1")
     for field in ("weights_sha256", "photo_sha256", "pixels_sha256"):

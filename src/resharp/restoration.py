@@ -12,6 +12,9 @@ from resharp.diffusion.presets import Preset
 from resharp.diffusion.process import to_x0
 from resharp.diffusion.samplers import Denoise, sample
 from resharp.models.icdpm import ICDPM
+from resharp.models.padding import pad_to_multiple
+from resharp.tiled import Tiles, blended, crop, features_in_tiles, predict_in_tiles
+from resharp.tiling import Plan, Tile
 
 OnStep = Callable[[int, int], None]
 OnPreview = Callable[[Tensor], None]
@@ -29,49 +32,51 @@ class Restored:
     output: "input", "predictor" or "diffusion": which part of the model made the image; "diffusion" also where
         a fidelity mixed it with the predictor.
     settings: those that counted.
+    tile: the most that a tile measured, height and width in px; None where the picture was made as a whole.
+    remark: a line for the user where memory ran out.
     """
 
     image: Tensor
     spread: Tensor | None
     output: str
     settings: Preset
+    tile: tuple[int, int] | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What is computed once per image, before any noise: y, h and, with a predictor, g; all padded."""
+    """What is computed once per image, before any noise: y, h and, with a predictor, g; all padded.
+
+    layout: the tiles in which the denoiser is to be run; None runs it on the whole.
+    """
 
     y: Tensor
     h: dict[int, Tensor]
     g: Tensor | None
     size: tuple[int, int]
+    layout: Plan | None = None
 
     def cropped(self, image: Tensor) -> Tensor:
         """`image` without the padding."""
         return image[..., : self.size[0], : self.size[1]]
 
-
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """(B, C, H, W) grown to the right and below until both sides are multiples, by reflection.
-
-    Sides shorter than the padding are reflected back and forth, so 1x1 works too.
-    """
-    for dim in (2, 3):
-        size = image.shape[dim]
-        missing = -size % multiple
-        if missing:
-            period = max(1, 2 * (size - 1))
-            index = torch.arange(size + missing, device=image.device) % period
-            image = image.index_select(dim, torch.minimum(index, period - index) if size > 1 else index)
-    return image
+    def part(self, tile: Tile, device: torch.device) -> Conditions:
+        """Those of a tile."""
+        y, g = (None if each is None else each[(..., *tile.box)].to(device) for each in (self.y, self.g))
+        assert y is not None
+        return Conditions(y, crop(self.h, tile, device), g, tile.size)
 
 
-def condition(model: ICDPM, blurry: Tensor) -> Conditions:
+def condition(model: ICDPM, blurry: Tensor, tiles: Tiles | None = None) -> Conditions:
     """Guide and predict, once for an image.
 
     Args:
-        blurry: (B, 3, H, W) in [0, 1], any size.
+        blurry: (B, 3, H, W) in [0, 1], any size; with tiles it may be a photo's samples, and all is in main memory.
     """
+    if tiles is not None:
+        y, h, g, layout = features_in_tiles(model, blurry.cpu().numpy(), tiles)
+        return Conditions(y, h, g, (blurry.shape[2], blurry.shape[3]), layout)
     y = pad_to_multiple(blurry * 2 - 1, model.size_multiple)
     h = model.guide(y)
     g = None if model.predictor is None else model.predict(y, h)
@@ -98,7 +103,12 @@ def turned_back(image: Tensor, orientation: int) -> Tensor:
 
 
 def self_ensemble(
-    model: ICDPM, blurry: Tensor, count: int, on_step: OnStep | None = None, on_preview: OnPreview | None = None
+    model: ICDPM,
+    blurry: Tensor,
+    count: int,
+    on_step: OnStep | None = None,
+    on_preview: OnPreview | None = None,
+    tiles: Tiles | None = None,
 ) -> Tensor:
     """The mean of g over `count` orientations of the picture, one after the other, (B, 3, H, W) in [0, 1].
 
@@ -107,9 +117,12 @@ def self_ensemble(
     Args:
         blurry: (B, 3, H, W) in [0, 1].
         count: 1, 2 (the picture and its mirror image), 4 (flips of both axes) or 8 (quarter turns too).
-        on_step: called with (orientations done, count).
-        on_preview: called with the mean so far.
+        on_step: called with (orientations done, count), in tiles with (tiles done, tiles of all orientations).
+        on_preview: called with the mean so far; in tiles not called.
+        tiles: in which to work; blurry may then be a photo's samples, and the mean is in main memory.
     """
+    if tiles is not None:
+        return predict_in_tiles(model, blurry.cpu().numpy(), tiles, _ORIENTATIONS[:count], on_step)
     total = torch.zeros(())
     for orientation in range(count):
         # Padded after turning, so that every orientation meets the padding that it would meet by itself.
@@ -121,45 +134,6 @@ def self_ensemble(
         if on_preview is not None:
             on_preview(total / (orientation + 1))
     return total / count
-
-
-class Moments:
-    """Running mean and spread of samples, and the first one: K samples need the memory of four."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first = self.mean = self._scatter = torch.zeros(())
-
-    def add(self, sample: Tensor) -> None:
-        """Welford's update with (B, C, H, W)."""
-        self.count += 1
-        if self.count == 1:
-            self.first = self.mean = sample
-            return
-        offset = sample - self.mean
-        self.mean = self.mean + offset / self.count
-        self._scatter = self._scatter + offset * (sample - self.mean)
-
-    def spread(self) -> Tensor | None:
-        """The sample deviation averaged over the channels, (B, 1, H, W); None with fewer than two."""
-        if self.count < 2:
-            return None
-        return (self._scatter / (self.count - 1)).sqrt().mean(dim=1, keepdim=True)
-
-    def result(self, fidelity: float | None, g: Tensor | None) -> Tensor:
-        """The mean of the samples, or with a fidelity the `mix` of g, or of their mean without g, and the first."""
-        return self.mean if fidelity is None else mix(self.mean if g is None else g, self.first, fidelity)
-
-
-def mix(mean: Tensor, sample: Tensor, fidelity: float) -> Tensor:
-    """fidelity * mean + (1 - fidelity) * sample; the ends are exact.
-
-    With the posterior mean and the estimator of least squared error among those that are distributed as sharp
-    images are, this line has the least squared error for its Wasserstein-2 distance from the sharp images
-    (arXiv 2107.02555). A posterior sample is so distributed, but its error is in general not the least; and
-    networks give neither end exactly. See docs/quality.md.
-    """
-    return fidelity * mean + (1 - fidelity) * sample
 
 
 def diffused(
@@ -203,6 +177,13 @@ def estimated_x0(model: ICDPM, conditions: Conditions, x_t: Tensor, alpha_bar: T
         x_t: (B, 3, H, W), of the size of the padded image.
         alpha_bar: (B,) float64, the noise level of x_t.
     """
+    if conditions.layout is not None:
+        device = next(model.parameters()).device
+
+        def answer(tile: Tile) -> Tensor:
+            return estimated_x0(model, conditions.part(tile, device), x_t[(..., *tile.box)].to(device), alpha_bar)
+
+        return blended(conditions.layout, x_t, answer)
     y = conditions.y
     # Samplers give back the type of what they are given: under autocast it would lose x_t's precision.
     output = model(x_t, y, alpha_bar.float().to(y.device), conditions.h, conditions.g).to(x_t)

@@ -57,6 +57,11 @@ class Tile:
     columns: Span
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.rows.size, self.columns.size
+
+    @property
     def box(self) -> tuple[slice, slice]:
         """Where it lies in the picture: index the last two axes with (..., *box)."""
         return slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)

@@ -20,7 +20,8 @@ from resharp.diffusion.presets import Preset
 from resharp.errors import ConfigError
 from resharp.models.config import ModelConfig
 from resharp.models.icdpm import ICDPM
-from resharp.restoration import Conditions, clamped_x0, pad_to_multiple
+from resharp.models.padding import pad_to_multiple
+from resharp.restoration import Conditions, clamped_x0
 
 # What is run for a picture: H and its features, the initial predictor, one call of the denoiser.
 PARTS = ("guidance", "predictor", "step")

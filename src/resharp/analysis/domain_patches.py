@@ -19,7 +19,7 @@ from resharp.images.tensors import photo_to_tensor
 from resharp.metrics.full_reference import round_to_uint8
 from resharp.models.guidance import phi
 from resharp.models.icdpm import ICDPM
-from resharp.restoration import pad_to_multiple
+from resharp.models.padding import pad_to_multiple
 
 BLURRY_MARK, SHARP_MARK = "_blur", "_sharp"
 PICTURES = ("phi", "guided")

@@ -12,7 +12,7 @@ from torch import Tensor
 from resharp.errors import ConfigError, DataError, ModelError
 from resharp.models.guidance import Guidance, gray, phi
 from resharp.models.icdpm import ICDPM
-from resharp.restoration import pad_to_multiple
+from resharp.models.padding import pad_to_multiple
 
 CHANNELS = 12  # as many as the paper shows of its 64
 LEAST_PX = 16

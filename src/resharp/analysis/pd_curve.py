@@ -18,8 +18,9 @@ from resharp.evaluate.paired import standard_error
 from resharp.evaluate.protocols import out_of_domain_pairs, paired_folder
 from resharp.evaluate.score import PSNR_LIMIT_DB, Metric, Row, paired_scores
 from resharp.metrics.full_reference import psnr, round_to_uint8, ssim
+from resharp.moments import Moments
 from resharp.pipeline import DeblurPipeline
-from resharp.restoration import Moments, condition, predicted, self_ensemble
+from resharp.restoration import condition, predicted, self_ensemble
 
 MIN_CROP_PX = 32
 BLUR_SEED = 0

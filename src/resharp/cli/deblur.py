@@ -58,6 +58,9 @@ def deblur(
         typer.Option(metavar="NAME|PATH|ID", help="default, one-step, a model folder or Hub id; default: default."),
     ] = None,
     device: DeviceOption = "auto",
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="The most memory to hold, as 2GB; default: what is free.")
+    ] = None,
     spread: Annotated[
         str | None, typer.Option(metavar="PATH", help="Write how much samples differ, as a gray PNG.")
     ] = None,
@@ -95,6 +98,7 @@ def deblur(
     drawing = {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
     settings = {**drawing, "seed": seed, "output": part}
     settings |= {"quality": quality, "fidelity": fidelity, "ensemble": ensemble}
+    settings |= {} if memory is None else {"memory": memory}
     from resharp.cli.failures import check_table
     from resharp.cli.restore_jobs import failed, restore_all
     from resharp.cli.scale import Scale
@@ -204,11 +208,12 @@ def _spread_place(spread: str | None, jobs: Sequence[Job], overwrite: bool) -> P
 def _pipeline(model: str | None, device: str, *, settings: dict[str, Any], spread: str | None = None) -> DeblurPipeline:
     """The model on its device, with every setting found acceptable to it."""
     where = pick_device(device)
+    from resharp.diffusion.choices import chosen_of
     from resharp.pipeline import DeblurPipeline, sample_generator
 
     pipeline = DeblurPipeline.from_pretrained(model)
     sample_generator(settings["seed"], 0)
-    chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
+    chosen = pipeline.choose(**chosen_of(settings))
     if spread is not None and (chosen.output != "diffusion" or chosen.samples < 2):
         raise ConfigError(_SPREAD)
     return pipeline.to(where)

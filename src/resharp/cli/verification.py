@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,9 @@ def verify_result(result: Path, photo: Path | None, model: str | None, device: s
     with tempfile.TemporaryDirectory(prefix="resharp-") as folder:
         target = Path(folder) / f"again{_SUFFIX[read.meta.format]}"
         # The settings are the pipeline's own defaults now: all of them count, those that are None too.
-        settings, guard = {"seed": receipt.seed or 0}, receipt.guard
+        settings: dict[str, Any] = {"seed": receipt.seed or 0}
+        settings |= {} if receipt.tile is None else {"tile": receipt.tile}
+        guard = receipt.guard
         again = restore_file(pipeline, photo, target, settings, origin=origin, guard=guard, on_step=on_step).receipt
         remade = samples_for(read_photo(target), read.meta.format)
     here = {"resharp": __version__, "torch": torch.__version__, "device": pipeline.device.type}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,3 +80,8 @@ def noise_seed(seed: int, index: int) -> int:
     if not 0 <= seed < 2**48:
         raise ConfigError(f"seed is {seed}; allowed: 0 to 2^48 - 1")
     return seed * MAX_SAMPLES + index
+
+
+def chosen_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings of a restoration those that `Choices.choose` knows: without seed, memory and tile."""
+    return {name: value for name, value in settings.items() if name not in ("seed", "memory", "tile")}

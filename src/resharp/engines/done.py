@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from resharp.assessment import assess_input
+from resharp.diffusion.choices import chosen_of
 from resharp.diffusion.presets import Preset
 from resharp.errors import ImageError
 from resharp.images.gps import jpeg_without_gps, without_gps
@@ -50,7 +51,7 @@ def is_done(
     except ImageError:
         return False  # damaged, or by another program
     guard = guard and pipeline.task.deblurs  # as `restore_file` has it
-    chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
+    chosen = pipeline.choose(**chosen_of(settings))
     if found is not None and found.part != "input":
         return found.inputs() == _inputs(pipeline, origin, chosen, source, settings, guard)
     if found is None and not _is_copy(source, target, strip_gps):
