@@ -77,7 +77,10 @@ ALLOWED = {
     "adapt": {
         *("errors", "models", "diffusion", "images", "data", "metrics", "evaluate", "assessment", "pipeline", "train"),
     },
-    "bench": {"errors", "models", "diffusion", "data", "evaluate", "pipeline", "serialization", "train"},
+    "bench": {
+        *("errors", "models", "diffusion", "images", "data", "evaluate", "picture", "pipeline"),
+        *("serialization", "train"),
+    },
     "analysis": {
         "assessment",
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from resharp.bench.restoring_spec import RestoringSpec
 from resharp.bench.spec import Spec
 from resharp.errors import ResharpError, TrainingError
 
@@ -27,8 +28,11 @@ class MeasurementError(TrainingError):
     """A measurement ended without figures: of one size, where others may still work."""
 
 
-def launched(spec: Spec) -> dict[str, Any]:
-    """Measure in fresh processes, and wait for them; see `resharp.bench.training.measure` for the figures.
+def launched(spec: Spec | RestoringSpec, module: str = "resharp.bench.training") -> dict[str, Any]:
+    """Measure in fresh processes, and wait for them; see `measure` of the module for the figures.
+
+    Args:
+        module: what is run, `python -m MODULE SPEC RESULT`.
 
     Raises:
         ResharpError: data, settings or device cannot be used.
@@ -39,7 +43,7 @@ def launched(spec: Spec) -> dict[str, Any]:
         spec_path, result_path, words_path = (folder / part for part in ("spec.json", "result.json", "stderr.txt"))
         spec_path.write_text(json.dumps(asdict(spec)), encoding="utf-8")
         with words_path.open("wb") as words:
-            code = _run([*_launcher(spec.processes), str(spec_path), str(result_path)], spec.threads, words)
+            code = _run([*_launcher(spec.processes, module), str(spec_path), str(result_path)], spec.threads, words)
         result = json.loads(result_path.read_text(encoding="utf-8")) if result_path.exists() else {}
         if "error" in result:
             raise ResharpError(result["error"])
@@ -48,12 +52,11 @@ def launched(spec: Spec) -> dict[str, Any]:
         return result
 
 
-def _launcher(processes: int) -> list[str]:
-    module = ["-m", "resharp.bench.training"]
+def _launcher(processes: int, module: str) -> list[str]:
     if processes == 1:
-        return [sys.executable, *module]
+        return [sys.executable, "-m", module]
     together = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    return [sys.executable, *together, *module]
+    return [sys.executable, *together, "-m", module]
 
 
 def _run(command: list[str], threads: int, words: Any) -> int:
@@ -91,13 +94,13 @@ def _terminating() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _why(spec: Spec, code: int, words: str) -> str:
+def _why(spec: Spec | RestoringSpec, code: int, words: str) -> str:
     """One line: what died, and the last error that it printed."""
     lines = [line.strip() for line in words.splitlines()]
     errors = [line for line in lines if "Error" in line.split(":")[0] and "ChildFailedError" not in line]
     said = (errors or [line for line in lines if line] or ["nothing"])[-1]
     processes = f"{spec.processes} process{'es' * (spec.processes > 1)}"
     return (
-        f"{spec.size} with {processes}: ended with code {code} before it was measured; where memory is short, try a "
-        f"smaller --batch-size or --crop-px (last words: {said[:200]})"
+        f"{spec.size} with {processes}: ended with code {code} before it was measured; where memory is short, try "
+        f"{spec.SMALLER} (last words: {said[:200]})"
     )

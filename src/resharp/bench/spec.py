@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import ClassVar
 
 from resharp.errors import ConfigError
 from resharp.train.config import TrainConfig
@@ -27,6 +28,8 @@ class Spec:
     Raises:
         ConfigError: no such size, or numbers that cannot be trained with.
     """
+
+    SMALLER: ClassVar[str] = "a smaller --batch-size or --crop-px"
 
     size: str
     processes: int = 1

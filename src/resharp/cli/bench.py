@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resharp.cli.bench_peers import peers
+from resharp.cli.bench_deblur import LARGE, deblur
 from resharp.cli.console import note, say
 from resharp.cli.options import DebugOption, JsonOption, pick_device
 from resharp.cli.places import check_file, check_folder
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
 
     from resharp.bench.spec import Spec
 
-# Half an hour to hours a row on a CPU: there they are measured only when named.
-LARGE = ("icdpm-l", "msgd-l")
-
 bench = typer.Typer(name="bench", help="Measure how fast this machine is.", no_args_is_help=True)
 
 
 bench.command()(peers)
+bench.command()(deblur)
 
 
 @bench.command()

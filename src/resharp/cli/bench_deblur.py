@@ -1,0 +1,150 @@
+"""`resharp bench deblur`: seconds, share of the matrix rate and memory, by model, sampler and steps."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from resharp.cli.console import note, say
+from resharp.cli.options import DebugOption, DeviceOption, JsonOption, pick_device
+from resharp.cli.places import check_file, check_folder
+from resharp.errors import TrainingError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from resharp.bench.restoring_spec import RestoringSpec
+
+# Minutes to hours a row on a CPU: there they are measured only when named.
+LARGE = ("icdpm-l", "msgd-l")
+MODULE = "resharp.bench.restoring"
+
+
+def deblur(
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size",
+            metavar="NAME",
+            help="default, or a named size, may be given several times; all, on a CPU without the large.",
+        ),
+    ] = None,
+    samplers: Annotated[
+        list[str] | None, typer.Option("--sampler", metavar="NAME", help="May be given several times; default: dpm++.")
+    ] = None,
+    steps: Annotated[
+        list[int] | None, typer.Option(min=1, help="Steps, may be given several times; default: 2.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Samples of the diffusion.")] = 1,
+    width: Annotated[int, typer.Option(help="Of the photo, px.")] = 1280,
+    height: Annotated[int, typer.Option(help="Of the photo, px.")] = 720,
+    repeats: Annotated[int, typer.Option(min=1, help="Times each is measured; the median counts.")] = 3,
+    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="As for deblur.")] = None,
+    device: DeviceOption = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: the cores.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the JSON object here too.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure restoring a photo, file to file: seconds, against what the machine's matrix products allow, memory."""
+    if out is not None:
+        check_folder(Path(out).parent)
+        check_file(Path(out), overwrite=overwrite)
+    from resharp.bench.restoring_spec import SHIPPED, RestoringSpec, has_predictor
+    from resharp.bench.spec import usable_cores
+    from resharp.files import write_text
+    from resharp.models.sizes import SIZES
+
+    where = pick_device(device).type
+    names = list(dict.fromkeys(sizes or [SHIPPED, *(n for n in SIZES if where != "cpu" or n not in LARGE)]))
+    common = {"samples": samples, "width": width, "height": height, "repeats": repeats, "memory": memory}
+    common |= {"device": where, "threads": threads or usable_cores()}
+    specs = []
+    for name in names:
+        ways = [
+            RestoringSpec(name, "diffusion", each, n, **common) for each in samplers or ["dpm++"] for n in steps or [2]
+        ]
+        specs += [RestoringSpec(name, **common)] * has_predictor(name) + ways
+    found = measured(specs)
+    text = json.dumps(found, indent=2)
+    if out is not None:
+        write_text(out, text + "\n")
+    if as_json:
+        say(text)
+    elif found["rows"]:
+        _print(found)
+    if found["failed"]:
+        for failure in found["failed"][1:]:
+            note(failure["reason"])
+        raise TrainingError(found["failed"][0]["reason"])
+
+
+def measured(specs: Sequence[RestoringSpec]) -> dict[str, Any]:
+    """The figures of each, what could not be measured, and what they depend on."""
+    from dataclasses import asdict
+
+    from resharp.bench.launch import MeasurementError, launched
+    from resharp.bench.spec import usable_cores
+    from resharp.progress import progress_after_a_second
+
+    facts: dict[str, Any] = {"cores": usable_cores(), "threads": specs[0].threads}
+    if hasattr(os, "getloadavg"):
+        # Above 0 something else is running, and all figures are too low.
+        facts["load_before"] = round(os.getloadavg()[0], 2)
+    rows, failed = [], []
+    with progress_after_a_second("measuring") as on_row:
+        for done, spec in enumerate(specs):
+            on_row(done, len(specs))
+            try:
+                row = launched(spec, MODULE)
+            except MeasurementError as error:
+                failed.append({**asdict(spec), "reason": str(error)})
+                continue
+            facts = {**{k: v for k, v in row.pop("environment").items() if k not in ("command", "processes")}, **facts}
+            rows.append(row)
+    return {"environment": facts, "rows": rows, "failed": failed}
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+
+    facts = found["environment"]
+    load = f", load {facts['load_before']} before" if "load_before" in facts else ""
+    say(f"{facts['device']}, {facts['threads']} threads of {facts['cores']} cores{load}; torch {facts['torch']}")
+    console = Console(markup=False, highlight=False, emoji=False, width=200)
+    console.print(_table(found["rows"]), soft_wrap=True)
+    say("share: of the rate of matrix products, measured in the same run, file to file and of the networks alone")
+    say("processor: processor time over wall time and threads; below 100 % other programs took part of it")
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    table.add_column("made by", no_wrap=True)
+    for name in ("px", "file s", "networks s", "GMAC", "products GFLOP/s", "share", "networks", "processor", "peak GB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        way = f"{row['steps']} of {row['sampler']}, {row['samples']} samples" if row["sampler"] else "predictor"
+        table.add_row(
+            row["size"],
+            way,
+            f"{row['width']}x{row['height']}",
+            f"{row['seconds']:.3g}",
+            "-" if row["restore_s"] is None else f"{row['restore_s']:.3g}",
+            f"{row['multiply_adds'] / 1e9:.3g}",
+            f"{row['matrix_rate_flops'] / 1e9:,.0f}",
+            f"{100 * row['share_of_matrix_rate']:.0f} %",
+            "-" if row["restore_share"] is None else f"{100 * row['restore_share']:.0f} %",
+            "-" if row["processor_share"] is None else f"{100 * row['processor_share']:.0f} %",
+            f"{row['peak_memory_bytes'] / 1e9:.2f}",
+        )
+    return table
