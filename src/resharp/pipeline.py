@@ -223,7 +223,7 @@ class DeblurPipeline:
         g = None
         if settings.output == "predictor" or settings.ensemble > 1:
             g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview, tiles)
-            g = self.task.finished(blurry, g).cpu()
+            g = self.task.finished(blurry, g).cpu().contiguous()
         if settings.output == "predictor":
             assert g is not None
             return Restored(g, None, "predictor", settings)
@@ -235,7 +235,7 @@ class DeblurPipeline:
             if on_sample is not None:
                 on_sample(i, drawn)
         if settings.fidelity is not None and g is None and conditions.g is not None:
-            g = self.task.finished(blurry, predicted(conditions)).cpu()
+            g = self.task.finished(blurry, predicted(conditions)).cpu().contiguous()
         return Restored(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
 
     @torch.inference_mode()
@@ -253,7 +253,11 @@ class DeblurPipeline:
         generator = sample_generator(seed, index)
         step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))
         noise = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
-        return diffused(self.model, conditions, grid, settings.sampler, generator, step, noise, on_preview).cpu()
+        return (
+            diffused(self.model, conditions, grid, settings.sampler, generator, step, noise, on_preview)
+            .cpu()
+            .contiguous()
+        )
 
 
 def sample_generator(seed: int, index: int) -> torch.Generator:

@@ -12,7 +12,7 @@ from resharp.diffusion.presets import Preset
 from resharp.diffusion.process import to_x0
 from resharp.diffusion.samplers import Denoise, sample
 from resharp.models.icdpm import ICDPM
-from resharp.models.padding import pad_to_multiple
+from resharp.models.padding import laid_out, pad_to_multiple
 from resharp.tiled import Tiles, blended, crop, features_in_tiles, predict_in_tiles
 from resharp.tiling import Plan, Tile
 
@@ -77,7 +77,7 @@ def condition(model: ICDPM, blurry: Tensor, tiles: Tiles | None = None) -> Condi
     if tiles is not None:
         y, h, g, layout = features_in_tiles(model, blurry.cpu().numpy(), tiles)
         return Conditions(y, h, g, (blurry.shape[2], blurry.shape[3]), layout)
-    y = pad_to_multiple(blurry * 2 - 1, model.size_multiple)
+    y = laid_out(pad_to_multiple(blurry * 2 - 1, model.size_multiple))
     h = model.guide(y)
     g = None if model.predictor is None else model.predict(y, h)
     return Conditions(y, h, g, (blurry.shape[2], blurry.shape[3]))
@@ -155,7 +155,7 @@ def diffused(
     x0 is clamped at every step so that the image stays in [-1, 1]; a residual is clamped through its image.
     """
     y, g = conditions.y, conditions.g
-    x_T = torch.randn(y.shape, generator=generator, device=generator.device).to(y) * noise  # noqa: N806
+    x_T = laid_out(torch.randn(y.shape, generator=generator, device=generator.device).to(y) * noise)  # noqa: N806
     denoise = clamped_x0(model, conditions)
 
     def picture(x0: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from resharp.images.tensors import as_unit
 from resharp.models.footprint import footprint
 from resharp.models.icdpm import ICDPM
-from resharp.models.padding import pad_to_multiple
+from resharp.models.padding import laid_out, pad_to_multiple
 from resharp.tiling import Plan, Span, Tile, least_tile, plan
 
 # The shipped predictor sees up to 426 px far, and what lies farther than this moves its answer by less than a
@@ -70,7 +70,7 @@ def part(picture: np.ndarray, rows: slice, columns: slice, multiple: int, device
         rows, columns: of the padded picture, beginnings multiples of `multiple`.
     """
     seen = np.ascontiguousarray(picture[..., rows, columns])
-    return pad_to_multiple(as_unit(torch.from_numpy(seen)).to(device, torch.float32) * 2 - 1, multiple)
+    return laid_out(pad_to_multiple(as_unit(torch.from_numpy(seen)).to(device, torch.float32) * 2 - 1, multiple))
 
 
 def guided_part(

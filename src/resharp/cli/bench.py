@@ -12,6 +12,7 @@ import typer
 
 from resharp.cli.bench_peers import peers
 from resharp.cli.bench_deblur import LARGE, deblur
+from resharp.cli.bench_growth import growth
 from resharp.cli.console import note, say
 from resharp.cli.options import DebugOption, JsonOption, pick_device
 from resharp.cli.places import check_file, check_folder
@@ -28,6 +29,7 @@ bench = typer.Typer(name="bench", help="Measure how fast this machine is.", no_a
 
 bench.command()(peers)
 bench.command()(deblur)
+bench.command()(growth)
 
 
 @bench.command()

@@ -67,10 +67,9 @@ def deblur(
     common |= {"device": where, "threads": threads or usable_cores()}
     specs = []
     for name in names:
-        ways = [
-            RestoringSpec(name, "diffusion", each, n, **common) for each in samplers or ["dpm++"] for n in steps or [2]
-        ]
-        specs += [RestoringSpec(name, **common)] * has_predictor(name) + ways
+        specs += [RestoringSpec(name, **common)] * has_predictor(name)
+        for sampler in samplers or ["dpm++"]:
+            specs += [RestoringSpec(name, "diffusion", sampler, count, **common) for count in steps or [2]]
     found = measured(specs)
     text = json.dumps(found, indent=2)
     if out is not None:
