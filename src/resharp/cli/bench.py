@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resharp.cli.bench_peers import peers
 from resharp.cli.bench_deblur import LARGE, deblur
 from resharp.cli.bench_growth import growth
+from resharp.cli.bench_peers import peers
 from resharp.cli.console import note, say
 from resharp.cli.options import DebugOption, JsonOption, pick_device
 from resharp.cli.places import check_file, check_folder
