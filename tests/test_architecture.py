@@ -22,6 +22,7 @@ ALLOWED = {
     "settings": {"errors"},
     "progress": set(),
     "tiling": set(),
+    "threads": set(),
     "task": {"errors"},
     "hub": {"errors"},
     "models": {"errors"},

@@ -113,7 +113,9 @@ def _tile_bytes(settings: Preset, found: Footprint, tiles: Tiles) -> float:
     height, width = tiles.most
     around = 2 * (found.guidance_reach + tiles.multiple)
     seen = (height + around) * (width + around)
-    return max(_running_bytes(settings, found) * height * width, found.guiding * seen)
+    # Beside the networks: what is read of the picture, and what is made of it, weighed.
+    running = _running_bytes(settings, found) + 3 * _IMAGE_BYTES
+    return max(running * height * width, found.guiding * seen)
 
 
 def _room(device: torch.device, limit: int | None) -> float:

@@ -58,6 +58,9 @@ def deblur(
         typer.Option(metavar="NAME|PATH|ID", help="default, one-step, a model folder or Hub id; default: default."),
     ] = None,
     device: DeviceOption = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads on the CPU; default: the cores this process may use.")
+    ] = None,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="The most memory to hold, as 2GB; default: what is free.")
     ] = None,
@@ -106,7 +109,7 @@ def deblur(
     from resharp.video.clip import is_video
 
     orders = Orders(settings, not force, strip_gps, overwrite, skip_done or (engine == "ray" and not overwrite))
-    load = partial(_pipeline, model, settings=settings)
+    load = partial(_pipeline, model, settings=settings, threads=threads)
     try:
         _check_options(inputs, spread, part, drawing, quality)
         if skip_done and (no_receipt or spread is not None):
@@ -205,10 +208,15 @@ def _spread_place(spread: str | None, jobs: Sequence[Job], overwrite: bool) -> P
     return place
 
 
-def _pipeline(model: str | None, device: str, *, settings: dict[str, Any], spread: str | None = None) -> DeblurPipeline:
+def _pipeline(
+    model: str | None, device: str, *, settings: dict[str, Any], threads: int | None = None, spread: str | None = None
+) -> DeblurPipeline:
     """The model on its device, with every setting found acceptable to it."""
     where = pick_device(device)
     from resharp.diffusion.choices import chosen_of
+    from resharp.threads import set_threads
+
+    set_threads(threads)
     from resharp.pipeline import DeblurPipeline, sample_generator
 
     pipeline = DeblurPipeline.from_pretrained(model)

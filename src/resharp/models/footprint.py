@@ -8,8 +8,9 @@ from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig
 from resharp.models.unet import guidance_levels
 
 _FLOAT_BYTES = 4
-# What convolution libraries take for copies in their own layouts, over what the tensors themselves hold: measured.
-WORKSPACE = 1.5
+# What convolution libraries take for copies in their own layouts, over what the tensors themselves hold: 1.2 to 1.73
+# measured on a CPU over the named sizes (docs/speed.md).
+WORKSPACE = 1.75
 EVERYWHERE = 10**9
 
 
