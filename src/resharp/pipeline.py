@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resharp.diffusion.choices import Choices, noise_seed
+from resharp.diffusion.choices import Choices
 from resharp.diffusion.presets import Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
@@ -33,6 +33,7 @@ from resharp.restoration import (
     condition,
     diffused,
     predicted,
+    sample_generator,
     self_ensemble,
 )
 from resharp.serialization import Defaults, load_model, load_task, save_model
@@ -258,14 +259,3 @@ class DeblurPipeline:
             .cpu()
             .contiguous()
         )
-
-
-def sample_generator(seed: int, index: int) -> torch.Generator:
-    """The generator of one sample, on the CPU so that every device starts from the same noise.
-
-    Sample i of a seed does not depend on how many samples are drawn.
-
-    Raises:
-        ConfigError: a negative seed, or one of more than 48 bits.
-    """
-    return torch.Generator().manual_seed(noise_seed(seed, index))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resharp.diffusion.choices import noise_seed
 from resharp.diffusion.presets import Preset
 from resharp.diffusion.process import to_x0
 from resharp.diffusion.samplers import Denoise, sample
@@ -204,3 +205,14 @@ def clamped_x0(model: ICDPM, conditions: Conditions) -> Denoise:
 def to_unit(image: Tensor) -> Tensor:
     """[-1, 1] to [0, 1], clamped."""
     return ((image + 1) / 2).clamp(0, 1)
+
+
+def sample_generator(seed: int, index: int) -> torch.Generator:
+    """The generator of one sample, on the CPU so that every device starts from the same noise.
+
+    Sample i of a seed does not depend on how many samples are drawn.
+
+    Raises:
+        ConfigError: a negative seed, or one of more than 48 bits.
+    """
+    return torch.Generator().manual_seed(noise_seed(seed, index))
