@@ -189,12 +189,11 @@ class DeblurPipeline:
     ) -> Restored:
         """As `__call__`, on a tensor (B, 3, H, W) of any device; the result is on the CPU.
 
-        blurry: floats in [0, 1], or uint8 or uint16 samples as photos have them.
-        tile: the most that a tile may measure, height and width, whatever the memory; see `Restored.tile`.
-
         What the task asks of a picture is done here: it is enlarged before the network, and known pixels around holes
         are put back after it.
 
+        blurry: floats in [0, 1], or uint8 or uint16 samples as photos have them.
+        tile: the most that a tile may measure, height and width, whatever the memory; see `Restored.tile`.
         asked: see `choose`.
         on_step: called with (network calls done, network calls in all); a mix of an ensemble and the diffusion
             counts the one, then the other.
@@ -254,8 +253,5 @@ class DeblurPipeline:
         generator = sample_generator(seed, index)
         step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))
         noise = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
-        return (
-            diffused(self.model, conditions, grid, settings.sampler, generator, step, noise, on_preview)
-            .cpu()
-            .contiguous()
-        )
+        drawn = diffused(self.model, conditions, grid, settings.sampler, generator, step, noise, on_preview)
+        return drawn.cpu().contiguous()
