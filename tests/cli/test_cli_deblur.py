@@ -185,6 +185,7 @@ def test_json_is_one_object_with_the_settings_used(resharp, photo, models, tmp_p
         "final_variance": None,
         "fidelity": None,
         "ensemble": None,
+        "tile": None,
         "spread_maximum": None,
         "dropped": [],
         "skipped": False,
