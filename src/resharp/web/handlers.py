@@ -160,7 +160,7 @@ class OnePhoto:
         versions: list[tuple[str, str]] = []
         try:
             service.check_time(size, asked)
-            expected = service.seconds(size, asked)
+            progress = views.Progress(language, service.seconds(size, asked))
             yield views.busy(page)
             for event in watched(work, service.line, tab.stop, service.limits.timeout_s):
                 if isinstance(event, Done):
@@ -173,7 +173,7 @@ class OnePhoto:
                     if not part:
                         yield {page.picture: gr.update(value=str(self._preview(tab, event, "preview.jpg")))}
                 else:
-                    yield {page.progress: views.show_progress(language, event, expected)}
+                    yield {page.progress: progress.show(event)}
         except Exception as error:
             words = self._say(tab, language, told(error))
             back = {} if part or tab.screen is None else {page.picture: gr.update(value=str(tab.screen), visible=True)}

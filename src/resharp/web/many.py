@@ -88,7 +88,7 @@ class ManyPhotos:
                 if isinstance(event, Done):
                     yield self._done(language, event.result, time.monotonic() - started)
                 elif isinstance(event, Waiting):
-                    yield {page.progress_many: views.show_progress(language, event, None)}
+                    yield {page.progress_many: views.Progress(language, None).show(event)}
                 elif not isinstance(event, (Preview, Sample)):
                     number, name = at[-1]
                     share = (number - 1 + (event.done / event.total if event.total else 0)) / count

@@ -30,24 +30,32 @@ def bar(share: float, words: str) -> str:
     )
 
 
-def show_progress(language: str, event: Waiting | Working, expected_s: float | None, before: str = "") -> str:
-    """The bar for a job: by network calls where there are several, else by the clock."""
-    if isinstance(event, Waiting):
-        return bar(0, say(language, "waiting", before=event.before))
-    share, left = 0.0, None
-    if event.done and event.total > 1:
-        share = event.done / event.total
-        left = event.seconds / event.done * (event.total - event.done)
-    elif expected_s:
-        share = min(_MOST_GUESSED, event.seconds / expected_s)
-        left = max(0.0, expected_s - event.seconds)
-    words = say(language, "working_first")
-    if event.total > 1 and event.done:
-        words = say(language, "working", done=event.done, total=event.total)
-    parts = [before, words]
-    if left is not None and left >= 1:
-        parts.append(say(language, "left", seconds=say_seconds(language, left)))
-    return bar(share, " · ".join(filter(None, parts)))
+class Progress:
+    """The bar of a job: by network calls where there are several, else by the clock; it never goes back.
+
+    Args:
+        expected_s: of the whole job; None where the machine is not measured.
+    """
+
+    def __init__(self, language: str, expected_s: float | None) -> None:
+        self._language, self._expected_s = language, expected_s
+        self._share = 0.0
+
+    def show(self, event: Waiting | Working) -> str:
+        """The bar now."""
+        if isinstance(event, Waiting):
+            return bar(0, say(self._language, "waiting", before=event.before))
+        left, words = None, say(self._language, "working_first")
+        if event.done and event.total > 1:
+            self._share = max(self._share, event.done / event.total)
+            left = event.seconds / event.done * (event.total - event.done)
+            words = say(self._language, "working", done=event.done, total=event.total)
+        elif self._expected_s:
+            self._share = max(self._share, min(_MOST_GUESSED, event.seconds / self._expected_s))
+            left = self._expected_s - event.seconds
+        if left is not None and left >= 1:
+            words += " · " + say(self._language, "left", seconds=say_seconds(self._language, left))
+        return bar(self._share, words)
 
 
 def card(kind: str, first: str, more: list[str] | None = None) -> str:
