@@ -70,8 +70,11 @@ def test_an_estimate_grows_with_pixels_and_calls_and_learns_from_runs():
 
 def test_calibration_finds_what_the_parts_cost(tiny_model):
     pipeline = DeblurPipeline(tiny_model, NoiseSchedule(), Defaults(output="predictor", steps=2))
-    costs = calibrate(pipeline).costs
+    stop = threading.Event()
+    costs = calibrate(pipeline, stop).costs
     assert min(costs.predictor, costs.denoiser, costs.handling) > 0
+    stop.set()
+    assert calibrate(pipeline, stop) is None
     tiny_model.denoiser = None
     assert calibrate(DeblurPipeline(tiny_model, NoiseSchedule(), Defaults(output="predictor"))).costs.denoiser == 0
 

@@ -73,17 +73,20 @@ def network_calls(settings: Preset) -> tuple[int, int]:
     return ensemble + 1, settings.steps * settings.samples
 
 
-def calibrate(pipeline: DeblurPipeline) -> Estimator:
-    """Time one call of each part on a small picture; takes a second or two."""
+def calibrate(pipeline: DeblurPipeline, stop: threading.Event | None = None) -> Estimator | None:
+    """Time one call of each part on a small picture; takes a second or two. None if `stop` was set meanwhile."""
+    stop = stop or threading.Event()
     blurry = torch.rand((1, 3, _SIDE_PX, _SIDE_PX), generator=torch.Generator().manual_seed(0))
     predictor = denoiser = 0.0
     if pipeline.model.predictor is not None:
         predictor = _time(lambda: pipeline.restore(blurry, output="predictor", ensemble=1))
-    if pipeline.model.denoiser is not None:
+    if pipeline.model.denoiser is not None and not stop.is_set():
         both = _time(lambda: pipeline.restore(blurry, output="diffusion", steps=2, samples=1))
         denoiser = max(both - predictor, 0.25 * both) / 2
     handling = _time(lambda: make_safe(blurry, blurry * 0.99, assess_input(blurry)))
-    return Estimator(Costs(*(each / _MEGAPIXELS for each in (predictor, denoiser, handling))))
+    return (
+        None if stop.is_set() else Estimator(Costs(*(each / _MEGAPIXELS for each in (predictor, denoiser, handling))))
+    )
 
 
 def _time(work: Callable[[], object]) -> float:

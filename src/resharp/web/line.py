@@ -57,6 +57,11 @@ class Line:
             self._changed.notify_all()
             return True
 
+    def wait_until_idle(self, timeout_s: float) -> None:
+        """Return when nobody works, or after the time."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._working, timeout_s)
+
     def leave(self, ticket: object) -> None:
         """Give the place back, or stop waiting."""
         with self._changed:

@@ -114,20 +114,26 @@ class WebServer:
         thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
         end_sweeping = self.visitors.sweep_every(_SWEEP_S)
         thread.start()
-        threading.Thread(target=self._measure, daemon=True).start()
+        stop = threading.Event()
+        measuring = threading.Thread(target=self._measure, args=(stop,), daemon=True)
+        measuring.start()
         try:
             yield
         finally:
+            stop.set()
             self._server.should_exit = True
             thread.join(_PATIENCE_S)
             end_sweeping()
             self.visitors.close()
             self._socket.close()
+            # torch does not like the interpreter to end in the middle of a network call.
+            measuring.join(_PATIENCE_S)
+            self.service.line.wait_until_idle(_PATIENCE_S)
 
-    def _measure(self) -> None:
+    def _measure(self, stop: threading.Event) -> None:
         """Calibrate while the page can be opened already; without a measurement no seconds are told."""
         try:
-            self.service.estimator = calibrate(self.service.pipeline)
+            self.service.estimator = calibrate(self.service.pipeline, stop)
         except Exception as error:
             told(error)
 
