@@ -121,6 +121,7 @@ class WebServer:
             yield
         finally:
             stop.set()
+            self.visitors.close()  # at once: a second Ctrl-C may cut short what follows
             self._server.should_exit = True
             thread.join(_PATIENCE_S)
             end_sweeping()
