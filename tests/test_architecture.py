@@ -41,7 +41,7 @@ ALLOWED = {
     "serialization": {"errors", "files", "settings", "models", "diffusion", "task", "model_files"},
     "inputs": {"errors", "images"},
     "receipt": {"errors", "settings"},
-    "runtime": {"errors", "models", "diffusion"},
+    "runtime": {"errors", "models", "diffusion", "images", "model_files", "task"},
     "assessment": {"images"},
     "model_card": {"errors", "models", "diffusion", "task"},
     "publishing": {"errors", "files", "hub", "model_card", "serialization", "models", "diffusion", "task"},
@@ -51,8 +51,12 @@ ALLOWED = {
         *("model_card", "publishing"),
         *("fitting", "moments", "tiled"),
     },
-    "provenance": {"diffusion", "hub", "pipeline", "receipt", "serialization"},
-    "picture": {"diffusion", "errors", "files", "images", "receipt", "assessment", "pipeline", "provenance"},
+    "provenance": {"diffusion", "hub", "model_files", "pipeline", "receipt", "restoration", "runtime"},
+    "picture": {
+        *("errors", "files", "images", "receipt", "assessment", "pipeline", "provenance", "restoration", "runtime"),
+        "diffusion",
+    },
+    "export": {"errors", "models", "model_files", "pipeline", "receipt", "runtime"},
     "engines": {
         *(
             "errors",

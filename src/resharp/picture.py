@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from resharp.assessment import InputReport, Safe, assess_input, make_safe, unlike
+from resharp.assessment.arrays import as_samples
 from resharp.diffusion.choices import chosen_of
 from resharp.errors import ImageError, is_out_of_memory
 from resharp.files import atomic_path, make_folder
@@ -23,12 +22,15 @@ from resharp.images.gps import jpeg_without_gps, without_gps
 from resharp.images.holding import not_held
 from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
-from resharp.images.tensors import samples_tensor
 from resharp.images.writing import check_writable, format_for, write_photo
 from resharp.images.xmp import SourceType
-from resharp.pipeline import DeblurPipeline, Restored
 from resharp.provenance import make_receipt
 from resharp.receipt import Origin, Receipt
+
+if TYPE_CHECKING:  # torch stays out where exported graphs do the work
+    from resharp.pipeline import DeblurPipeline
+    from resharp.restoration import Restored
+    from resharp.runtime.pipeline import GraphPipeline, Made
 
 # IPTC's words: the predictor corrects what is there, the diffusion draws part of what is seen.
 _SOURCE_TYPES: dict[str, SourceType] = {
@@ -69,7 +71,7 @@ class Result:
 
 
 def restore_file(
-    pipeline: DeblurPipeline,
+    pipeline: DeblurPipeline | GraphPipeline,
     source: Path,
     target: Path,
     settings: dict[str, Any],
@@ -140,17 +142,17 @@ def restore_file(
 
 
 def _restore(
-    pipeline: DeblurPipeline,
+    pipeline: DeblurPipeline | GraphPipeline,
     photo: Photo,
     settings: dict[str, Any],
     guard: bool,
     watching: dict[str, Any],
-) -> tuple[Restored, Safe | None, str | None]:
+) -> tuple[Restored | Made, Safe | None, str | None]:
     """Restore, assess and, with `guard`, protect; the last is a line for the user.
 
     What is assessed is motion blur: a model of another task restores what it is given.
     """
-    blurry = samples_tensor(photo)
+    blurry = photo.planes
     if not pipeline.task.deblurs:
         restored = pipeline.restore(blurry, **settings, **watching)
         return restored, None, restored.remark
@@ -162,7 +164,7 @@ def _restore(
     safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guarded, in_place=True)
     remark = _no_blur(report) if passes else None if restored.output == "input" else safe.remark
     remark = "; ".join(part for part in (restored.remark, remark) if part) or None
-    return replace(restored, image=torch.from_numpy(safe.image)), safe, remark
+    return replace(restored, image=safe.image), safe, remark
 
 
 def _no_blur(report: InputReport) -> str:
@@ -171,7 +173,7 @@ def _no_blur(report: InputReport) -> str:
 
 def _write(
     photo: Photo,
-    restored: Restored,
+    restored: Restored | Made,
     source: Path,
     target: Path,
     receipt_for: Callable[[np.ndarray], str] | None,
@@ -191,15 +193,15 @@ def _write(
         with atomic_path(target) as temporary:
             temporary.write_bytes(data)
         return True
-    made = photo.enlarged(restored.image[0].permute(1, 2, 0).numpy())
+    made = photo.enlarged(np.moveaxis(as_samples(restored.image)[0], 0, 2))
     write_photo(made, target, receipt_for=receipt_for, source_type=_SOURCE_TYPES.get(restored.output))
     return False
 
 
-def write_spread(spread: Tensor, path: Path) -> float:
+def write_spread(spread: Any, path: Path) -> float:
     """Write (1, 1, H, W) as an 8-bit gray PNG whose white is the maximum; returns the maximum."""
     make_folder(path.parent)
-    values = spread[0, 0].numpy()
+    values = as_samples(spread)[0, 0]
     maximum = float(values.max())
     scaled = values / maximum if maximum > 0 else values
     with atomic_path(path) as temporary:

@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,6 +62,14 @@ class DeblurPipeline:
         self.model, self.schedule, self.defaults, self.task = model, schedule, defaults, task
         self.choices = Choices(schedule, defaults, model.predictor is not None, model.denoiser is not None)
 
+    # What ran the networks, as receipts name it; exported graphs have others.
+    backend, version, precision = "torch", torch.__version__, "float32"
+
+    @property
+    def device_name(self) -> str:
+        """ "cpu", "cuda" or "mps"."""
+        return self.device.type
+
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike[str] | None = None) -> DeblurPipeline:
         """Load a model.
@@ -93,6 +102,10 @@ class DeblurPipeline:
         """Move the model; returns the pipeline itself."""
         self.model.to(device)
         return self
+
+    def with_defaults(self, defaults: Defaults) -> DeblurPipeline:
+        """The same model with other defaults."""
+        return DeblurPipeline(self.model, self.schedule, defaults, self.task)
 
     def presets(self) -> dict[str, Preset]:
         """What "draft", "standard" and "best" mean for this model."""
@@ -176,7 +189,7 @@ class DeblurPipeline:
     @torch.inference_mode()
     def restore(
         self,
-        blurry: Tensor,
+        blurry: Tensor | np.ndarray,
         *,
         quality: str | None = None,
         seed: int = 0,
@@ -189,10 +202,11 @@ class DeblurPipeline:
     ) -> Restored:
         """As `__call__`, on a tensor (B, 3, H, W) of any device; the result is on the CPU.
 
+        blurry: a tensor or an array: floats in [0, 1], or uint8 or uint16 samples as photos have them.
+
         What the task asks of a picture is done here: it is enlarged before the network, and known pixels around holes
         are put back after it.
 
-        blurry: floats in [0, 1], or uint8 or uint16 samples as photos have them.
         tile: the most that a tile may measure, height and width, whatever the memory; see `Restored.tile`.
         asked: see `choose`.
         on_step: called with (network calls done, network calls in all); a mix of an ensemble and the diffusion
@@ -203,6 +217,8 @@ class DeblurPipeline:
         """
         # All settings are checked before any work is done.
         settings = self.choose(quality, **asked)
+        if not isinstance(blurry, Tensor):
+            blurry = torch.from_numpy(np.require(blurry, requirements="W"))
         if self.task.scale > 1 or "holes" in self.task.restores:
             blurry = self.task.prepared(as_unit(blurry))
         if settings.output == "input":

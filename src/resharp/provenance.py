@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from resharp import __version__
 from resharp.diffusion.presets import Preset
 from resharp.hub import SHIPPED_NAMES, locate_model
-from resharp.pipeline import DeblurPipeline, Restored
+from resharp.model_files import WEIGHTS
 from resharp.receipt import TILED, WHOLE, Origin, Receipt, file_sha256, pixels_digest
-from resharp.serialization import WEIGHTS
+from resharp.runtime.exported import is_exported, read_export
+
+if TYPE_CHECKING:
+    from resharp.pipeline import DeblurPipeline
+    from resharp.restoration import Restored
+    from resharp.runtime.pipeline import GraphPipeline, Made
 
 
 def origin_of(model: str | None) -> Origin:
@@ -28,13 +32,14 @@ def origin_of(model: str | None) -> Origin:
     name = SHIPPED_NAMES[0] if model is None else model
     if name not in SHIPPED_NAMES and Path(name).is_dir():
         name = folder.resolve().name  # the folders above it are nobody's business
-    return Origin(name, file_sha256(folder / WEIGHTS))
+    digest = read_export(folder).weights_sha256 if is_exported(folder) else file_sha256(folder / WEIGHTS)
+    return Origin(name, digest)
 
 
 def make_receipt(
     origin: Origin,
-    pipeline: DeblurPipeline,
-    restored: Restored,
+    pipeline: DeblurPipeline | GraphPipeline,
+    restored: Restored | Made,
     source: Path,
     samples: np.ndarray,
     *,
@@ -52,8 +57,7 @@ def make_receipt(
     """
     return Receipt(
         resharp=__version__,
-        torch=torch.__version__,
-        device=pipeline.device.type,
+        device=pipeline.device_name,
         model=origin.model,
         weights_sha256=origin.weights_sha256,
         part=restored.output,  # type: ignore[arg-type]
@@ -65,7 +69,19 @@ def make_receipt(
         pixels_sha256=pixels_digest(samples),
         tile=restored.tile,
         format=WHOLE if restored.tile is None else TILED,
+        **versions_of(pipeline),
     )
+
+
+def versions_of(pipeline: DeblurPipeline | GraphPipeline) -> dict[str, Any]:
+    """What ran the networks, as receipts name it."""
+    graphs = pipeline.backend != "torch"
+    return {
+        "torch": None if graphs else pipeline.version,
+        "backend": pipeline.backend,
+        "runtime": pipeline.version if graphs else None,
+        "precision": pipeline.precision,
+    }
 
 
 def _counted(settings: Preset) -> dict[str, Any]:

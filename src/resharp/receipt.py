@@ -37,7 +37,7 @@ class Origin:
 class Receipt:
     """Everything a restoration depends on, and what came out. Digests are SHA-256 in hexadecimal.
 
-    resharp, torch: versions.
+    resharp: version. torch: version, None where torch had no part in it.
     device: "cpu", "cuda" or "mps".
     model, weights_sha256: see `Origin`.
     part: what made the picture.
@@ -48,11 +48,13 @@ class Receipt:
     photo_sha256: of the photo's file.
     pixels_sha256: of the result's samples before encoding; see `pixels_digest`.
     tile: the most that a tile measured, height and width in px; None where the picture was made as a whole.
+    backend: what ran the networks: "torch", "onnx" or "openvino". runtime: version of its library, None for torch.
+    precision: of the networks: "float32" or "int8".
     format: grows when an older resharp could no longer understand a receipt.
     """
 
     resharp: str
-    torch: str
+    torch: str | None
     device: str
     model: str
     weights_sha256: str
@@ -64,6 +66,9 @@ class Receipt:
     photo_sha256: str
     pixels_sha256: str
     tile: tuple[int, ...] | None = None
+    backend: Literal["torch", "onnx", "openvino"] = "torch"
+    runtime: str | None = None
+    precision: Literal["float32", "int8"] = "float32"
     format: int = WHOLE
 
     def to_text(self) -> str:
@@ -100,7 +105,7 @@ class Receipt:
 
     def inputs(self) -> dict[str, Any]:
         """What decides the pixels, apart from the machine: equal for a result and for the same made again."""
-        names = ("weights_sha256", "part", "seed", "settings", "guard", "photo_sha256")
+        names = ("weights_sha256", "precision", "part", "seed", "settings", "guard", "photo_sha256")
         return {name: getattr(self, name) for name in names}
 
 

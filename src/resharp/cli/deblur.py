@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resharp.cli.console import note, say
-from resharp.cli.options import PARTS, DebugOption, DeviceOption, JsonOption, check_part, pick_device
+from resharp.cli.options import PARTS, BackendOption, DebugOption, DeviceOption, JsonOption, check_part
 from resharp.errors import ConfigError, OutputError, ResharpError
 
 if TYPE_CHECKING:
     from resharp.cli.plan import Failure, Job
     from resharp.cli.scale import Outcome
     from resharp.picture import Result
-    from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
 
 _SPREAD = "--spread shows how samples differ: add --samples 2 or more"
@@ -64,6 +63,7 @@ def deblur(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="The most memory to hold, as 2GB; default: what is free.")
     ] = None,
+    backend: BackendOption = "torch",
     spread: Annotated[
         str | None, typer.Option(metavar="PATH", help="Write how much samples differ, as a gray PNG.")
     ] = None,
@@ -116,7 +116,10 @@ def deblur(
             raise ConfigError("--skip-done goes by receipts and makes no spread; leave out --no-receipt and --spread")
         table = None if failures_to is None else check_table(Path(failures_to))
         scale = Scale(engine, workers, image_column, name_column)
-        if scale.needs_tasks(inputs, output):
+        large = scale.needs_tasks(inputs, output)
+        if backend not in ("torch", "auto") and (large or is_video(inputs[0])):
+            raise ConfigError(f"--backend {backend} is for photos on this disk; leave it out")
+        if large:
             if spread is not None:
                 raise ConfigError("--spread is for photos on this disk, one at a time")
             from resharp.cli.deblur_many import deblur_many
@@ -134,7 +137,7 @@ def deblur(
             return _sum_up(made, table, as_json)
         jobs, failures = _jobs(inputs, output)
         place = _spread_place(spread, jobs, overwrite)
-        pipeline = load(device, spread=spread) if jobs else None
+        pipeline = load(device, spread=spread, backend=backend) if jobs else None
         origin = _origin(model) if jobs and not no_receipt else None
     except ResharpError as error:
         if as_json:
@@ -209,22 +212,26 @@ def _spread_place(spread: str | None, jobs: Sequence[Job], overwrite: bool) -> P
 
 
 def _pipeline(
-    model: str | None, device: str, *, settings: dict[str, Any], threads: int | None = None, spread: str | None = None
-) -> DeblurPipeline:
-    """The model on its device, with every setting found acceptable to it."""
-    where = pick_device(device)
-    from resharp.diffusion.choices import chosen_of
-    from resharp.threads import set_threads
+    model: str | None,
+    device: str,
+    *,
+    settings: dict[str, Any],
+    threads: int | None = None,
+    spread: str | None = None,
+    backend: str = "torch",
+) -> Any:
+    """The model on its device, with every setting found acceptable to it: a `DeblurPipeline` or a `GraphPipeline`."""
+    from resharp.cli.backends import load_pipeline
+    from resharp.diffusion.choices import chosen_of, noise_seed
 
-    set_threads(threads)
-    from resharp.pipeline import DeblurPipeline, sample_generator
-
-    pipeline = DeblurPipeline.from_pretrained(model)
-    sample_generator(settings["seed"], 0)
+    if "memory" in settings and backend not in ("torch", "auto"):
+        raise ConfigError(f"--memory is kept by torch alone, in tiles; leave it out, or --backend {backend}")
+    pipeline = load_pipeline(model, "torch" if "memory" in settings else backend, device, threads)
+    noise_seed(settings["seed"], 0)
     chosen = pipeline.choose(**chosen_of(settings))
     if spread is not None and (chosen.output != "diffusion" or chosen.samples < 2):
         raise ConfigError(_SPREAD)
-    return pipeline.to(where)
+    return pipeline
 
 
 def _origin(model: str | None) -> Origin:

@@ -28,6 +28,7 @@ from resharp.cli.console import (
 from resharp.cli.data import data
 from resharp.cli.deblur import deblur
 from resharp.cli.evaluate_folders import evaluate
+from resharp.cli.export import export
 from resharp.cli.gate import gate
 from resharp.cli.info import info
 from resharp.cli.push import push
@@ -38,7 +39,7 @@ from resharp.cli.verify import verify
 from resharp.cli.web import web
 
 app = typer.Typer(name="resharp", pretty_exceptions_enable=False)
-for command in (deblur, verify, web, info, train, adapt, evaluate, gate, score, ablate, push):
+for command in (deblur, verify, web, info, train, adapt, evaluate, gate, score, ablate, push, export):
     app.command()(command)
 app.command("restore", help="As deblur, for models of something else; see docs/restorations.md.")(deblur)
 app.add_typer(analyze)

@@ -11,11 +11,19 @@ from resharp.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
+BACKENDS = ("torch", "onnx", "openvino", "auto")
 PARTS = ("predictor", "diffusion")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="|".join(DEVICES), help="Where to compute; auto takes a GPU if any.")
+]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(BACKENDS),
+        help="What runs the networks; auto takes ONNX Runtime on a CPU if it is installed and has the model's graphs.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

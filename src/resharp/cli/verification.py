@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from resharp import __version__
-from resharp.cli.options import available_devices, pick_device
+from resharp.cli.backends import load_pipeline
+from resharp.cli.options import available_devices
 from resharp.diffusion.presets import Preset
 from resharp.errors import ConfigError, ImageError, ModelError
-from resharp.hub import SHIPPED_NAMES, locate_model
+from resharp.hub import SHIPPED_NAMES
 from resharp.images.formats import FORMAT_BY_SUFFIX, LOSSLESS, RESULT_MARK
 from resharp.images.reading import read_photo
 from resharp.images.receipts import read_receipt
 from resharp.images.writing import samples_for
 from resharp.picture import restore_file
 from resharp.pipeline import DeblurPipeline
-from resharp.provenance import origin_of
+from resharp.provenance import origin_of, versions_of
 from resharp.receipt import Origin, Receipt, file_sha256, pixels_digest
-from resharp.serialization import Defaults, load_model, load_task
+from resharp.runtime.pipeline import GraphPipeline
+from resharp.serialization import Defaults
 from resharp.settings import from_dict
 
 # Another processor, device or version of torch rounds differently, by about one level of 8 bits. A lossy encoder
@@ -81,9 +82,7 @@ def verify_result(result: Path, photo: Path | None, model: str | None, device: s
     receipt = Receipt.from_text(text, str(result))
     preset = from_dict(Preset, {**receipt.settings, "output": receipt.part}, f"{result}: settings in its receipt")
     photo = _find_photo(result, photo, receipt)
-    pipeline, origin = _find_model(result, model, receipt, preset)
-    known = device == "auto" and receipt.device in available_devices()
-    pipeline = pipeline.to(pick_device(receipt.device if known else device))
+    pipeline, origin = _find_model(result, model, receipt, preset, device)
 
     stored = samples_for(read, read.meta.format)
     with tempfile.TemporaryDirectory(prefix="resharp-") as folder:
@@ -94,14 +93,14 @@ def verify_result(result: Path, photo: Path | None, model: str | None, device: s
         guard = receipt.guard
         again = restore_file(pipeline, photo, target, settings, origin=origin, guard=guard, on_step=on_step).receipt
         remade = samples_for(read_photo(target), read.meta.format)
-    here = {"resharp": __version__, "torch": torch.__version__, "device": pipeline.device.type}
+    here = _made_by(__version__, pipeline.device_name, versions_of(pipeline))
     largest, psnr_db = difference(stored, remade) if stored.shape == remade.shape else (None, None)
     verdict, reason = _judge(receipt, again, stored, remade, read.meta.format in LOSSLESS, largest, psnr_db)
     verified = verdict in ("identical", "equal up to rounding")
-    made = {name: getattr(receipt, name) for name in here}
+    made = _made_by(receipt.resharp, receipt.device, receipt.__dict__)
     if made != here:
-        shown = (f"resharp {each['resharp']}, torch {each['torch']}, {each['device']}" for each in (made, here))
-        reason += "; made with {}, checked with {}".format(*shown)
+        shown = (", ".join(f"{name} {value}".strip() for name, value in each.items()) for each in (made, here))
+        reason += "; made with {}, checked with {}".format(*shown).replace("device ", "")
     psnr_db = None if psnr_db is None or math.isinf(psnr_db) else psnr_db
     return Verdict(str(result), str(photo), verified, verdict, reason, largest, psnr_db, made, here, receipt)
 
@@ -164,7 +163,15 @@ def _find_photo(result: Path, given: Path | None, receipt: Receipt) -> Path:
     return photo
 
 
-def _find_model(result: Path, given: str | None, receipt: Receipt, preset: Preset) -> tuple[DeblurPipeline, Origin]:
+def _made_by(version: str, device: str, versions: Mapping[str, Any]) -> dict[str, str]:
+    """Versions of resharp and of what ran the networks, and the device."""
+    backend = versions["backend"]
+    return {"resharp": version, backend: versions["torch" if backend == "torch" else "runtime"] or "", "device": device}
+
+
+def _find_model(
+    result: Path, given: str | None, receipt: Receipt, preset: Preset, device: str
+) -> tuple[DeblurPipeline | GraphPipeline, Origin]:
     """The model with the receipt's settings as its defaults. Its name is believed only if it is a shipped one's."""
     if given is None and receipt.model in SHIPPED_NAMES:
         given = receipt.model
@@ -175,11 +182,16 @@ def _find_model(result: Path, given: str | None, receipt: Receipt, preset: Prese
             f"SHA-256 {origin.weights_sha256}, the receipt says {receipt.weights_sha256}; give the right one with "
             "--model"
         )
-    folder = locate_model(given)
-    network, schedule, _ = load_model(folder)
+    known = device == "auto" and receipt.backend == "torch" and receipt.device in available_devices()
+    pipeline = load_pipeline(given, receipt.backend, receipt.device if known else device)
+    if pipeline.precision != receipt.precision:
+        raise ModelError(
+            f"{given or origin.model}: has {pipeline.precision} networks, and {result} was made with "
+            f"{receipt.precision}; give the right export with --model"
+        )
     defaults = Defaults(**{field.name: getattr(preset, field.name) for field in fields(Preset)})
     try:
-        return DeblurPipeline(network, schedule, defaults, load_task(folder)), origin
+        return pipeline.with_defaults(defaults), origin
     except ConfigError as error:
         raise ConfigError(f"{result}: the settings in its receipt do not fit its model ({error})") from error
 

@@ -61,6 +61,11 @@ class Photo:
         """(H, W, 3) float32 in [0, 1]: `samples` themselves if they are, else made anew at each call."""
         return as_floats(self.samples)
 
+    @property
+    def planes(self) -> np.ndarray:
+        """`samples` as (1, 3, H, W), the same memory: not to be written to."""
+        return np.moveaxis(self.samples, 2, 0)[None]
+
     def with_pixels(self, pixels: np.ndarray) -> Photo:
         """The same photo with other pixels of the same shape, (H, W, 3); alpha and metadata stay.
 

@@ -1,0 +1,179 @@
+"""`DeblurPipeline` for exported graphs: the same settings, the same noise, the same pictures up to rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from resharp.diffusion.choices import Choices, noise_seed
+from resharp.diffusion.presets import Defaults, Preset
+from resharp.diffusion.schedule import NoiseSchedule
+from resharp.images.photo import as_floats
+from resharp.runtime.networks import Networks
+from resharp.runtime.noise import Noise
+from resharp.runtime.pictures import Moments, to_network, to_unit, turned, turned_back
+from resharp.runtime.samplers import OnStep, sample
+from resharp.task import Task
+
+OnPreview = Callable[[np.ndarray], None]
+OnSample = Callable[[int, np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came out, and how; the fields are those of `resharp.restoration.Restored`, with arrays."""
+
+    image: np.ndarray
+    spread: np.ndarray | None
+    output: str
+    settings: Preset
+    tile: None = None  # made as a whole
+    remark: None = None
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """What is computed once per image: y, h and, with a predictor, g; all padded. size: before padding."""
+
+    y: np.ndarray
+    h: dict[int, np.ndarray]
+    g: np.ndarray | None
+    size: tuple[int, int]
+
+
+class GraphPipeline:
+    """A model whose networks are exported graphs; needs numpy and the library that runs them, and not torch.
+
+    Args:
+        networks: the graphs.
+        schedule, defaults, task: the model's.
+        backend: "onnx" or "openvino". version: of its library. precision: "float32" or "int8".
+    """
+
+    device_name = "cpu"
+
+    def __init__(
+        self,
+        networks: Networks,
+        schedule: NoiseSchedule,
+        defaults: Defaults,
+        task: Task = Task(),
+        *,
+        backend: str,
+        version: str,
+        precision: str,
+    ) -> None:
+        config = networks.config
+        self.networks, self.schedule, self.defaults, self.task = networks, schedule, defaults, task
+        self.choices = Choices(schedule, defaults, config.predictor is not None, config.denoiser is not None)
+        self.backend, self.version, self.precision = backend, version, precision
+
+    def with_defaults(self, defaults: Defaults) -> GraphPipeline:
+        """The same model with other defaults."""
+        how = {"backend": self.backend, "version": self.version, "precision": self.precision}
+        return GraphPipeline(self.networks, self.schedule, defaults, self.task, **how)
+
+    def presets(self) -> dict[str, Preset]:
+        """What "draft", "standard" and "best" mean for this model."""
+        return self.choices.presets()
+
+    def choose(self, quality: str | None = None, **asked: Any) -> Preset:
+        """The settings of a restoration; see `DeblurPipeline.choose`."""
+        return self.choices.choose(quality, **asked)
+
+    def restore(
+        self,
+        blurry: np.ndarray,
+        *,
+        quality: str | None = None,
+        seed: int = 0,
+        on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
+        on_sample: OnSample | None = None,
+        **asked: Any,
+    ) -> Made:
+        """Restore an array (B, 3, H, W), floats in [0, 1] or samples of a photo; see `DeblurPipeline.restore`."""
+        settings = self.choose(quality, **asked)
+        image = as_floats(np.asarray(blurry))
+        if settings.output == "input":
+            return Made(np.asarray(image, dtype=np.float32), None, "input", settings)
+        g = None
+        if settings.output == "predictor" or settings.ensemble > 1:
+            g = self._ensemble(image, settings.ensemble, on_step, on_preview)
+        if settings.output == "predictor":
+            return Made(g, None, "predictor", settings)
+        conditions, moments = self._condition(image), Moments()
+        for i in range(settings.samples):
+            drawn = self._draw(conditions, settings, seed, i, on_step, on_preview)
+            moments.add(drawn)
+            if on_sample is not None:
+                on_sample(i, drawn)
+        if settings.fidelity is not None and g is None and conditions.g is not None:
+            g = to_unit(conditions.g, conditions.size)
+        return Made(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
+
+    def _condition(self, image: np.ndarray) -> _Conditions:
+        y = to_network(image, self.networks.config.size_multiple)
+        h = self.networks.guide(y)
+        g = None if self.networks.config.predictor is None else self.networks.predict(y, h)
+        return _Conditions(y, h, g, (image.shape[2], image.shape[3]))
+
+    def _ensemble(
+        self, image: np.ndarray, count: int, on_step: OnStep | None, on_preview: OnPreview | None
+    ) -> np.ndarray:
+        """The mean of g over `count` orientations, each padded after turning, (B, 3, H, W) in [0, 1]."""
+        total: np.ndarray | None = None
+        for orientation in range(count):
+            found = self._condition(turned(image, orientation))
+            assert found.g is not None
+            restored = turned_back(to_unit(found.g, found.size), orientation)
+            total = restored if total is None else total + restored
+            if on_step is not None:
+                on_step(orientation + 1, count)
+            if on_preview is not None:
+                on_preview(total / np.float32(orientation + 1))
+        assert total is not None
+        return np.ascontiguousarray(total if count == 1 else total / np.float32(count))
+
+    def _draw(
+        self,
+        conditions: _Conditions,
+        settings: Preset,
+        seed: int,
+        index: int,
+        on_step: OnStep | None,
+        on_preview: OnPreview | None,
+    ) -> np.ndarray:
+        """Sample number `index` of a seed, (B, 3, H, W) in [0, 1]; x0 is clamped at every step through its image."""
+        y, g, scale = conditions.y, conditions.g, np.float32(self.networks.config.residual_scale)
+        noise = Noise(noise_seed(seed, index))
+        start = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
+
+        def picture(x0: np.ndarray) -> np.ndarray:
+            return to_unit(x0 if g is None else g + x0 / scale, conditions.size)
+
+        def denoise(x_t: np.ndarray, alpha_bar: float) -> np.ndarray:
+            answer = self.networks.denoise(x_t, y, g, alpha_bar, conditions.h)
+            x0 = _to_x0(answer, x_t, alpha_bar, self.networks.config.prediction_type)
+            x0 = np.clip(x0, -1, 1) if g is None else scale * (np.clip(g + x0 / scale, -1, 1) - g)
+            if on_preview is not None:
+                on_preview(picture(x0))
+            return x0
+
+        step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))
+        x_T = noise.draw(y.shape) * np.float32(start)  # noqa: N806
+        return picture(sample(denoise, x_T, self.choices.levels(settings), settings.sampler, noise.draw, step))
+
+
+def _to_x0(answer: np.ndarray, x_t: np.ndarray, alpha_bar: float, prediction_type: str) -> np.ndarray:
+    """The clean image that the network's answer stands for; see `resharp.diffusion.process.to_x0`."""
+    if prediction_type == "x0":
+        return answer
+    signal, noise = np.float32(math.sqrt(alpha_bar)), np.float32(math.sqrt(1 - alpha_bar))
+    if prediction_type == "v":
+        return signal * x_t - noise * answer
+    return (x_t - noise * answer) / max(signal, np.float32(1e-6))

@@ -1,0 +1,139 @@
+"""The shipped model by ONNX Runtime against torch, and the program without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from resharp.errors import ConfigError, ModelError
+from resharp.hub import locate_model
+from resharp.model_files import read_config
+from resharp.models.sizes import size
+from resharp.pipeline import DeblurPipeline
+from resharp.runtime.exported import shipped_graphs
+from resharp.runtime.opening import open_graphs
+from resharp.runtime.pictures import Moments, turned, turned_back
+
+pytest.importorskip("onnxruntime")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "blurry.jpg"
+CASES = {
+    "predictor": {},
+    "ensemble": {"ensemble": 4},
+    "samples": {"steps": 3, "samples": 2, "seed": 5},
+    "ddpm": {"steps": 4, "sampler": "ddpm"},
+    "unipc": {"steps": 4, "sampler": "unipc"},
+    "fidelity": {"steps": 2, "fidelity": 0.4},
+    "input": {"output": "input"},
+}
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).random((1, 3, 37, 50), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple:
+    return open_graphs(locate_model(None), "onnx"), DeblurPipeline.from_pretrained()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pictures_are_those_of_torch(both, picture, case):
+    ours, theirs = (pipeline.restore(picture, **CASES[case]) for pipeline in both)
+    assert ours.settings == theirs.settings
+    assert ours.image.shape == picture.shape
+    assert np.abs(ours.image - theirs.image.numpy()).max() < 1e-4
+    assert (ours.spread is None) == (theirs.spread is None)
+    if ours.spread is not None:
+        assert np.abs(ours.spread - theirs.spread.numpy()).max() < 1e-4
+
+
+def test_same_seed_same_bytes_and_another_seed_another_picture(both, picture):
+    first, again, other = (both[0].restore(picture, steps=2, seed=seed).image for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_steps_previews_and_samples_are_told(both, picture):
+    steps, previews, samples = [], [], []
+    both[0].restore(
+        picture,
+        steps=2,
+        samples=2,
+        on_step=lambda done, n: steps.append((done, n)),
+        on_preview=previews.append,
+        on_sample=lambda i, sample: samples.append(i),
+    )
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert all(each.shape == picture.shape for each in previews)
+    assert samples == [0, 1]
+
+
+def test_graphs_are_there_for_the_shipped_sizes_alone():
+    for name in ("default", "one-step"):
+        assert shipped_graphs(read_config(locate_model(name))[0].model) is not None
+    assert shipped_graphs(size("msgd-s")) is None
+
+
+def test_what_cannot_be_is_refused(models_folder):
+    with pytest.raises(ModelError, match="has no onnx graphs; make them with `resharp export onnx"):
+        open_graphs(models_folder, "onnx")
+    pipeline = open_graphs(locate_model(None), "onnx")
+    with pytest.raises(ConfigError, match="steps is 0"):
+        pipeline.choose(steps=0)
+
+
+@pytest.fixture
+def models_folder(tmp_path) -> Path:
+    """A model of a size that no graphs come for."""
+    from resharp.diffusion.schedule import NoiseSchedule
+    from resharp.models.icdpm import ICDPM
+    from resharp.serialization import Defaults, save_model
+    from tiny import TINY, awake
+
+    save_model(tmp_path / "tiny", awake(ICDPM(TINY)), NoiseSchedule(), Defaults())
+    return tmp_path / "tiny"
+
+
+def test_orientations_and_moments_are_those_of_torch(picture):
+    for orientation in range(8):
+        assert np.array_equal(turned_back(turned(picture, orientation), orientation), picture)
+    rng, moments = np.random.default_rng(1), Moments()
+    samples = rng.random((5, 1, 3, 4, 4), dtype=np.float32)
+    for sample in samples:
+        moments.add(sample)
+    assert np.allclose(moments.result(None, None), samples.mean(axis=0), atol=1e-6)
+    deviation = torch.from_numpy(samples).std(dim=0).mean(dim=1, keepdim=True)
+    assert np.allclose(moments.spread(), deviation.numpy(), atol=1e-6)
+
+
+def test_the_program_deblurs_without_torch_and_the_result_is_verified(tmp_path):
+    """In a process of its own, since this one has torch."""
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(EXAMPLE.read_bytes())
+    code = """
+import sys
+from resharp.cli.main import run
+code = run(["deblur", sys.argv[1], "--backend", sys.argv[2], "--json", "--device", "cpu"])
+print("torch" in sys.modules, code, file=sys.stderr)
+"""
+    for backend in ("onnx", "auto"):
+        result = tmp_path / "photo.deblurred.jpg"
+        result.unlink(missing_ok=True)
+        words = [sys.executable, "-c", code, str(photo), backend]
+        ran = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ})
+        assert ran.stderr.splitlines()[-1] == "False 0", ran.stderr
+        receipt = json.loads(ran.stdout)["results"][0]["receipt"]
+        assert (receipt["backend"], receipt["torch"], receipt["precision"]) == ("onnx", None, "float32")
+    from resharp.cli.verification import verify_result
+
+    verdict = verify_result(result, None, None, "auto", None)
+    assert (verdict.verdict, verdict.verified) == ("identical", True)
+    assert set(verdict.made_with) == {"resharp", "onnx", "device"}

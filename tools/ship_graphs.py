@@ -1,0 +1,55 @@
+"""Make the graphs that come with resharp from an exported model: the same graphs without the weights.
+
+    resharp export onnx default EXPORTED
+    python tools/ship_graphs.py EXPORTED src/resharp/runtime/graphs/msgd-fast
+
+ONNX Runtime takes the weights from the model's own file, so one set of graphs serves every model of this size.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import onnx
+
+from resharp.model_files import CONFIG, as_json, read_config
+from resharp.runtime.networks import graph_inputs
+
+NOT_STORED = ".frequencies"  # a constant of the network, not in model.safetensors
+PREFIX = "model."  # of parameters within the exported modules; see resharp/export/programs.py
+
+
+def without_weights(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with every parameter left out, to be given by its name in model.safetensors."""
+    parameters = {each.name for each in graph.graph.initializer if each.name.startswith(PREFIX)}
+    names = {name: name.removeprefix(PREFIX) for name in parameters if not name.endswith(NOT_STORED)}
+    for tensor in graph.graph.initializer:
+        del tensor.metadata_props[:]
+        if tensor.name not in names:
+            continue
+        tensor.name = names[tensor.name]
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="model.safetensors")
+    for node in graph.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+    for value in (*graph.graph.input, *graph.graph.output):
+        del value.metadata_props[:]
+    del graph.graph.value_info[:], graph.metadata_props[:], graph.graph.metadata_props[:]
+    return graph
+
+
+def main(exported: Path, out: Path) -> None:
+    config, _ = read_config(exported)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in graph_inputs(config.model):
+        graph = without_weights(onnx.load(exported / f"{name}.onnx"))
+        (out / f"{name}.onnx").write_bytes(graph.SerializeToString())
+    (out / CONFIG).write_text(as_json(config.model), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
