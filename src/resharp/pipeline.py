@@ -8,7 +8,6 @@ import warnings
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
 from resharp.fitting import choose_tiles, made_to_fit
 from resharp.hub import locate_model
-from resharp.images.tensors import as_unit
+from resharp.images.tensors import as_tensor, as_unit
 from resharp.inputs import to_tensor
 from resharp.model_card import CardFacts
 from resharp.models.icdpm import ICDPM
@@ -65,11 +64,6 @@ class DeblurPipeline:
     # What ran the networks, as receipts name it; exported graphs have others.
     backend, version, precision = "torch", torch.__version__, "float32"
 
-    @property
-    def device_name(self) -> str:
-        """ "cpu", "cuda" or "mps"."""
-        return self.device.type
-
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike[str] | None = None) -> DeblurPipeline:
         """Load a model.
@@ -102,10 +96,6 @@ class DeblurPipeline:
         """Move the model; returns the pipeline itself."""
         self.model.to(device)
         return self
-
-    def with_defaults(self, defaults: Defaults) -> DeblurPipeline:
-        """The same model with other defaults."""
-        return DeblurPipeline(self.model, self.schedule, defaults, self.task)
 
     def presets(self) -> dict[str, Preset]:
         """What "draft", "standard" and "best" mean for this model."""
@@ -189,7 +179,7 @@ class DeblurPipeline:
     @torch.inference_mode()
     def restore(
         self,
-        blurry: Tensor | np.ndarray,
+        blurry: Any,
         *,
         quality: str | None = None,
         seed: int = 0,
@@ -200,9 +190,7 @@ class DeblurPipeline:
         on_sample: OnSample | None = None,
         **asked: Any,
     ) -> Restored:
-        """As `__call__`, on a tensor (B, 3, H, W) of any device; the result is on the CPU.
-
-        blurry: a tensor or an array: floats in [0, 1], or uint8 or uint16 samples as photos have them.
+        """As `__call__`, on a tensor or array (B, 3, H, W), floats or a photo's samples; the result is on the CPU.
 
         What the task asks of a picture is done here: it is enlarged before the network, and known pixels around holes
         are put back after it.
@@ -217,8 +205,7 @@ class DeblurPipeline:
         """
         # All settings are checked before any work is done.
         settings = self.choose(quality, **asked)
-        if not isinstance(blurry, Tensor):
-            blurry = torch.from_numpy(np.require(blurry, requirements="W"))
+        blurry = as_tensor(blurry)
         if self.task.scale > 1 or "holes" in self.task.restores:
             blurry = self.task.prepared(as_unit(blurry))
         if settings.output == "input":

@@ -57,7 +57,7 @@ def make_receipt(
     """
     return Receipt(
         resharp=__version__,
-        device=pipeline.device_name,
+        device=pipeline.device.type,
         model=origin.model,
         weights_sha256=origin.weights_sha256,
         part=restored.output,  # type: ignore[arg-type]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def verify_result(result: Path, photo: Path | None, model: str | None, device: s
         guard = receipt.guard
         again = restore_file(pipeline, photo, target, settings, origin=origin, guard=guard, on_step=on_step).receipt
         remade = samples_for(read_photo(target), read.meta.format)
-    here = _made_by(__version__, pipeline.device_name, versions_of(pipeline))
+    here = _made_by(__version__, pipeline.device.type, versions_of(pipeline))
     largest, psnr_db = difference(stored, remade) if stored.shape == remade.shape else (None, None)
     verdict, reason = _judge(receipt, again, stored, remade, read.meta.format in LOSSLESS, largest, psnr_db)
     verified = verdict in ("identical", "equal up to rounding")
@@ -191,7 +192,9 @@ def _find_model(
         )
     defaults = Defaults(**{field.name: getattr(preset, field.name) for field in fields(Preset)})
     try:
-        return pipeline.with_defaults(defaults), origin
+        made = copy.copy(pipeline)
+        made.defaults, made.choices = defaults, replace(pipeline.choices, defaults=defaults)
+        return made, origin
     except ConfigError as error:
         raise ConfigError(f"{result}: the settings in its receipt do not fit its model ({error})") from error
 

@@ -22,6 +22,13 @@ def samples_tensor(photo: Photo) -> torch.Tensor:
     return torch.from_numpy(samples if samples.flags.writeable else samples.copy()).permute(2, 0, 1).unsqueeze(0)
 
 
+def as_tensor(samples: torch.Tensor | np.ndarray) -> torch.Tensor:
+    """An array as a tensor of its own type that shares its memory where it may; a tensor as it is."""
+    if isinstance(samples, torch.Tensor):
+        return samples
+    return torch.from_numpy(np.require(samples, requirements="W"))
+
+
 def as_unit(samples: torch.Tensor) -> torch.Tensor:
     """uint8 or uint16 samples as float32 in [0, 1], contiguous; floats as they are."""
     if samples.is_floating_point():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class GraphPipeline:
         backend: "onnx" or "openvino". version: of its library. precision: "float32" or "int8".
     """
 
-    device_name = "cpu"
+    device = SimpleNamespace(type="cpu")  # as a torch.device has it
 
     def __init__(
         self,
@@ -71,11 +72,6 @@ class GraphPipeline:
         self.networks, self.schedule, self.defaults, self.task = networks, schedule, defaults, task
         self.choices = Choices(schedule, defaults, config.predictor is not None, config.denoiser is not None)
         self.backend, self.version, self.precision = backend, version, precision
-
-    def with_defaults(self, defaults: Defaults) -> GraphPipeline:
-        """The same model with other defaults."""
-        how = {"backend": self.backend, "version": self.version, "precision": self.precision}
-        return GraphPipeline(self.networks, self.schedule, defaults, self.task, **how)
 
     def presets(self) -> dict[str, Preset]:
         """What "draft", "standard" and "best" mean for this model."""
