@@ -17,7 +17,7 @@ from resharp.models.icdpm import ICDPM
 from resharp.pipeline import DeblurPipeline
 from resharp.restoration import condition
 from resharp.serialization import Defaults
-from resharp.tiled import MOST_HALO_PX, tiles_for
+from resharp.tile_choice import MOST_HALO_PX, tiles_for
 from tiny import TINY, TINY_UNET, awake
 
 # One scale, so that the smallest tiles are small; sides that are no multiples of anything.
@@ -59,10 +59,10 @@ def test_tiles_give_the_whole(pipeline, photo, asked):
     assert max(found.predict_reach, found.step_reach) < MOST_HALO_PX
     whole = pipeline.restore(photo, seed=3, **asked)
     tiled = pipeline.restore(photo, seed=3, tile=(1, 1), **asked)
-    least = tiles_for(pipeline.model, (1, 1)).least
+    least = tiles_for(pipeline.model.config, (1, 1)).least
     assert (whole.tile, tiled.tile) == (None, (least, least))
     assert least < min(SIZE)
-    assert len(tiles_for(pipeline.model, tiled.tile).plan(*SIZE)) >= 4
+    assert len(tiles_for(pipeline.model.config, tiled.tile).plan(*SIZE)) >= 4
     assert tiled.image.dtype == torch.float32
     assert float((tiled.image - whole.image).abs().max()) < 1e-4
     assert float((whole.image - photo / 255).abs().max()) > 0.01
@@ -73,7 +73,7 @@ def test_tiles_give_the_whole(pipeline, photo, asked):
 def test_tiles_give_the_whole_of_a_network_with_several_scales():
     deep, photo = made(TINY), random_photo(SIZE_OF_TINY)
     whole, tiled = (deep.restore(photo, output="predictor", tile=tile).image for tile in (None, (1, 1)))
-    assert len(tiles_for(deep.model, (1, 1)).plan(*SIZE_OF_TINY)) == 2
+    assert len(tiles_for(deep.model.config, (1, 1)).plan(*SIZE_OF_TINY)) == 2
     assert float((tiled - whole).abs().max()) < 1e-4
 
 
@@ -93,7 +93,7 @@ def test_a_batch_in_tiles(pipeline, photo):
 @torch.inference_mode()
 def test_features_in_tiles_are_those_of_the_whole(pipeline, photo):
     whole = condition(pipeline.model, photo / 255)
-    tiled = condition(pipeline.model, photo, tiles_for(pipeline.model, (1, 1)))
+    tiled = condition(pipeline.model, photo, tiles_for(pipeline.model.config, (1, 1)))
     assert torch.allclose(tiled.y, whole.y, atol=1e-6)
     assert set(tiled.h) == set(whole.h) != set()
     for k, h_k in whole.h.items():
@@ -137,7 +137,7 @@ def test_no_seam(shipped, picture, asked):
     """The shipped model looks farther than the halo: differences between neighbouring columns across the seam."""
     across = torch.full((784,), 0.4) if picture == "flat" else torch.linspace(0.2, 0.8, 784)
     photo = across.expand(1, 3, 64, 784).contiguous()
-    tiles = tiles_for(shipped.model, (1, 1))
+    tiles = tiles_for(shipped.model.config, (1, 1))
     seams = [span.core_start for span in tiles.plan(64, 784).columns[1:]]
     assert seams
     tiled, whole = (shipped.restore(photo, seed=1, tile=tile, **asked).image for tile in ((1, 1), None))
@@ -189,7 +189,7 @@ def test_an_error_that_smaller_tiles_do_not_help_is_passed_on(pipeline, photo, m
 
 
 def test_memory_decides_on_tiles(pipeline, shipped, monkeypatch):
-    monkeypatch.setattr("resharp.fitting.resident_bytes", lambda: 500 * 10**6)
+    monkeypatch.setattr("resharp.memory.resident_bytes", lambda: 500 * 10**6)
     cpu, shape = torch.device("cpu"), (1, 3, 3000, 4000)
     chosen = shipped.choose(output="predictor")
 
@@ -209,15 +209,15 @@ def test_memory_decides_on_tiles(pipeline, shipped, monkeypatch):
     assert tile("4GB", diffusion) is not None
     with pytest.raises(ConfigError, match="the diffusion needs .*take the predictor"):
         tile("3GB", diffusion, (1, 3, 9000, 12000))
-    monkeypatch.setattr("resharp.fitting.free_bytes", lambda: 10**9)
+    monkeypatch.setattr("resharp.memory.free_bytes", lambda: 10**9)
     assert tile(None) is not None
-    monkeypatch.setattr("resharp.fitting.free_bytes", lambda: 10**6)
-    assert tile(None) == tiles_for(shipped.model, (1, 1)).most
+    monkeypatch.setattr("resharp.memory.free_bytes", lambda: 10**6)
+    assert tile(None) == tiles_for(shipped.model.config, (1, 1)).most
 
 
 def test_tiles_never_measure_less_than_they_must(pipeline):
-    least = tiles_for(pipeline.model, (1, 1)).least
-    assert tiles_for(pipeline.model, (1, 5001)).most == (least, 5000)
+    least = tiles_for(pipeline.model.config, (1, 1)).least
+    assert tiles_for(pipeline.model.config, (1, 5001)).most == (least, 5000)
 
 
 def test_numpy_views_turn_as_torch_does():

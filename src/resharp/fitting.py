@@ -7,25 +7,16 @@ import gc
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from math import prod
 
 import torch
 
 from resharp.diffusion.presets import Preset
-from resharp.errors import ConfigError, is_out_of_memory
-from resharp.memory import HEADROOM, free_bytes, in_words, parse_bytes, resident_bytes
-from resharp.models.footprint import Footprint, footprint
+from resharp.errors import is_out_of_memory
+from resharp.memory import HEADROOM, parse_bytes, spare_bytes
 from resharp.models.icdpm import ICDPM
 from resharp.restoration import Restored
-from resharp.tiled import Tiles, tiles_for
+from resharp.tile_choice import Tiles, tiles_for, tiles_within
 from resharp.tiling import sides_within
-
-# Of a limit that is to be kept, what estimates may be wrong by.
-RESERVE = 0.1
-_IMAGE_BYTES = 3 * 4  # per pixel of a picture in float32
-# Pictures that sampling holds at once, x_t, y, g, noise, the scheduler's and what is being computed: measured.
-_SAMPLING_IMAGES = 16
-_MOMENT_IMAGES = 5  # more, where several samples are averaged
 
 
 def choose_tiles(
@@ -42,28 +33,10 @@ def choose_tiles(
         ConfigError: not even the smallest tiles fit; says what is needed.
     """
     limit = parse_bytes(memory) if isinstance(memory, str) else memory
-    room, pixels, found = _room(device, limit), shape[0] * prod(shape[2:]), footprint(model.config)
-    state = pixels * _state_bytes(settings, found)
-    if pixels * _running_bytes(settings, found) + state <= room:
-        return None
-    in_main = room if device.type == "cpu" else _room(torch.device("cpu"), None)
-    left = room - state if device.type == "cpu" else room
-
-    def bytes_of(tiles: Tiles) -> float:
-        return shape[0] * _tile_bytes(settings, found, tiles)
-
-    least = tiles_for(model, (1, 1))
-    if min(left, in_main - state + bytes_of(least)) < bytes_of(least):
-        # What is free is an estimate, and a predictor needs little: it may try.
-        if limit is None and settings.output == "predictor":
-            return least
-        raise ConfigError(_too_little(settings, shape, state + bytes_of(least), room))
-    most_px = left / bytes_of(least) * prod(least.most)
-    tiles = tiles_for(model, sides_within(shape[2], shape[3], int(most_px), model.size_multiple))
-    while bytes_of(tiles) > left and tiles.most != least.most:
-        most_px *= 0.9
-        tiles = tiles_for(model, sides_within(shape[2], shape[3], int(most_px), model.size_multiple))
-    return tiles
+    # What is free is an estimate, and a predictor needs little: it may try.
+    may_try = limit is None and settings.output == "predictor"
+    in_main = None if device.type == "cpu" else spare_bytes(None)
+    return tiles_within(model.config, settings, shape, _room(device, limit), in_main, may_try=may_try)
 
 
 def made_to_fit(
@@ -101,31 +74,8 @@ def _give_back() -> None:
 
 def _smaller(model: ICDPM, tiles: Tiles | None, size: tuple[int, int]) -> Tiles | None:
     height, width = size if tiles is None else (min(a, b) for a, b in zip(size, tiles.most, strict=True))
-    following = tiles_for(model, sides_within(height, width, height * width // 2, model.size_multiple))
+    following = tiles_for(model.config, sides_within(height, width, height * width // 2, model.size_multiple))
     return following if following.most[0] < height or following.most[1] < width else None
-
-
-def _running_bytes(settings: Preset, found: Footprint) -> float:
-    """Per pixel, while networks run."""
-    return found.predict if settings.output == "predictor" else max(found.predict, found.step)
-
-
-def _state_bytes(settings: Preset, found: Footprint) -> float:
-    """Per pixel of the picture, tiles or not."""
-    if settings.output == "predictor":
-        return _IMAGE_BYTES * (1 if settings.ensemble == 1 else 2)
-    images = _SAMPLING_IMAGES + (_MOMENT_IMAGES if settings.samples > 1 or settings.fidelity is not None else 0)
-    return _IMAGE_BYTES * images + found.features
-
-
-def _tile_bytes(settings: Preset, found: Footprint, tiles: Tiles) -> float:
-    """While a tile is computed; guidance sees more than the tile."""
-    height, width = tiles.most
-    around = 2 * (found.guidance_reach + tiles.multiple)
-    seen = (height + around) * (width + around)
-    # Beside the networks: what is read of the picture, and what is made of it, weighed.
-    running = _running_bytes(settings, found) + 3 * _IMAGE_BYTES
-    return max(running * height * width, found.guiding * seen)
 
 
 def _room(device: torch.device, limit: int | None) -> float:
@@ -138,17 +88,4 @@ def _room(device: torch.device, limit: int | None) -> float:
     if device.type == "mps":
         most = torch.mps.recommended_max_memory() * (1 - HEADROOM) if limit is None else limit
         return most - torch.mps.current_allocated_memory()
-    if limit is None:
-        return free_bytes() * (1 - HEADROOM)
-    return (limit - resident_bytes()) * (1 - RESERVE)
-
-
-def _too_little(settings: Preset, shape: tuple[int, ...], needed: float, room: float) -> str:
-    part = settings.output
-    remedy = "give a smaller picture, or more memory"
-    if part == "diffusion":
-        remedy = "take the predictor (output or --part predictor), a smaller picture, or give more memory"
-    return (
-        f"the {part} needs about {in_words(needed)} for {shape[3]}x{shape[2]} px besides what is held already, and "
-        f"{in_words(max(0, room))} may be taken; {remedy}"
-    )
+    return spare_bytes(limit)

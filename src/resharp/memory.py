@@ -9,6 +9,8 @@ from resharp.errors import ConfigError
 
 # What the rest of the system may come to need while a picture is made.
 HEADROOM = 0.2
+# Of a limit that is to be kept, what estimates may be wrong by.
+_RESERVE = 0.1
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _PROC, _CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
@@ -47,6 +49,17 @@ def resident_bytes() -> int:
     import psutil
 
     return psutil.Process().memory_info().rss
+
+
+def spare_bytes(limit: int | None) -> float:
+    """Main memory that may be taken on top of what is held.
+
+    Args:
+        limit: the most that this process may hold; None is what is free, less a fifth.
+    """
+    if limit is None:
+        return free_bytes() * (1 - HEADROOM)
+    return (limit - resident_bytes()) * (1 - _RESERVE)
 
 
 def _system_free() -> int:

@@ -38,7 +38,7 @@ from resharp.restoration import (
 )
 from resharp.serialization import Defaults, load_model, load_task, save_model
 from resharp.task import Task
-from resharp.tiled import Tiles, tiles_for
+from resharp.tile_choice import Tiles, tiles_for
 
 
 class DeblurPipeline:
@@ -210,7 +210,7 @@ class DeblurPipeline:
             blurry = self.task.prepared(as_unit(blurry))
         if settings.output == "input":
             return Restored(as_unit(blurry).float().cpu(), None, "input", settings)
-        tiles = None if tile is None else tiles_for(self.model, tile)
+        tiles = None if tile is None else tiles_for(self.model.config, tile)
         if tile is None:
             tiles = choose_tiles(self.model, settings, blurry.shape, memory, self.device)
         made = partial(self._made, blurry, settings, seed, (on_step, on_preview, on_sample))

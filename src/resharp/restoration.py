@@ -14,7 +14,8 @@ from resharp.diffusion.process import to_x0
 from resharp.diffusion.samplers import Denoise, sample
 from resharp.models.icdpm import ICDPM
 from resharp.models.padding import laid_out, pad_to_multiple
-from resharp.tiled import Tiles, blended, crop, features_in_tiles, predict_in_tiles
+from resharp.tile_choice import Tiles
+from resharp.tiled import blended, crop, features_in_tiles, predict_in_tiles
 from resharp.tiling import Plan, Tile
 
 OnStep = Callable[[int, int], None]

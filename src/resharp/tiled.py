@@ -9,57 +9,18 @@ the whole picture. h_k is that of the whole picture: around a tile as much is re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from resharp.images.tensors import as_unit
-from resharp.models.footprint import footprint
 from resharp.models.icdpm import ICDPM
 from resharp.models.padding import laid_out, pad_to_multiple
-from resharp.tiling import Plan, Span, Tile, least_tile, plan
+from resharp.tile_choice import Tiles, guided_box
+from resharp.tiling import Plan, Tile
 
-# The shipped predictor sees up to 426 px far, and what lies farther than this moves its answer by less than a
-# hundredth of a level of 255; see docs/speed.md.
-MOST_HALO_PX = 112
-BLEND_PX = 32
 Orientation = tuple[int, bool]  # quarter turns, and whether a mirror image follows
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """How pictures are cut for one model.
-
-    most: the most that a tile may measure, height and width.
-    """
-
-    most: tuple[int, int]
-    halo: int
-    blend: int
-    multiple: int
-
-    def plan(self, height: int, width: int) -> Plan:
-        """The tiles of a picture, padded to multiples."""
-        sides = (side + -side % self.multiple for side in (height, width))
-        tile_height, tile_width = self.most
-        fitting = {"halo": self.halo, "blend": self.blend, "multiple": self.multiple}
-        return plan(*sides, tile_height=tile_height, tile_width=tile_width, **fitting)
-
-    @property
-    def least(self) -> int:
-        """The smallest side of a tile, px."""
-        return least_tile(self.halo, self.blend, self.multiple)
-
-
-def tiles_for(model: ICDPM, most: tuple[int, int]) -> Tiles:
-    """Tiles of at most `most`, with a halo that the model's reach asks for, and no less than they must measure."""
-    found, multiple = footprint(model.config), model.size_multiple
-    halo = min(MOST_HALO_PX, max(found.predict_reach, found.step_reach))
-    least = least_tile(halo, BLEND_PX, multiple)
-    height, width = (max(least, side // multiple * multiple) for side in most)
-    return Tiles((height, width), halo, BLEND_PX, multiple)
 
 
 def part(picture: np.ndarray, rows: slice, columns: slice, multiple: int, device: torch.device) -> Tensor:
@@ -77,12 +38,8 @@ def guided_part(
     model: ICDPM, picture: np.ndarray, tile: Tile, device: torch.device
 ) -> tuple[Tensor, dict[int, Tensor]]:
     """y and h_k of a tile, h_k as for the whole picture."""
-    multiple = model.size_multiple
-    around = footprint(model.config).guidance_reach
-    around += -around % multiple
-    sizes = (picture.shape[-2] + -picture.shape[-2] % multiple, picture.shape[-1] + -picture.shape[-1] % multiple)
-    rows, columns = (_widened(span, around, size) for span, size in zip((tile.rows, tile.columns), sizes, strict=True))
-    y = part(picture, rows, columns, multiple, device)
+    rows, columns = guided_box(model.config, tile, picture.shape[-2], picture.shape[-1])
+    y = part(picture, rows, columns, model.size_multiple, device)
     top, left = tile.rows.start - rows.start, tile.columns.start - columns.start
     height, width = tile.rows.size, tile.columns.size
     h = {
@@ -162,10 +119,6 @@ def crop(h: dict[int, Tensor], tile: Tile, device: torch.device) -> dict[int, Te
         k: h_k[..., rows.start >> k : rows.stop >> k, columns.start >> k : columns.stop >> k].to(device)
         for k, h_k in h.items()
     }
-
-
-def _widened(span: Span, around: int, size: int) -> slice:
-    return slice(max(0, span.start - around), min(size, span.stop + around))
 
 
 def _turned(image: np.ndarray, orientation: Orientation) -> np.ndarray:

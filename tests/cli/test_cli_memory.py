@@ -25,7 +25,7 @@ def blurred(tmp_path):
 
 def test_a_result_made_in_tiles_is_made_again_in_the_same(resharp, blurred, monkeypatch):
     # As if all that the tests have loaded were not there.
-    monkeypatch.setattr("resharp.fitting.resident_bytes", lambda: 0)
+    monkeypatch.setattr("resharp.memory.resident_bytes", lambda: 0)
     done = resharp("deblur", blurred, "--force", "--json", "--memory", "150MB")
     result = json.loads(done.out)["results"][0]
     assert result["tile"] is not None

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from resharp.errors import ConfigError
-from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig
+from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig, guidance_levels
 from resharp.models.icdpm import ICDPM
-from resharp.models.unet import guidance_levels
 from tiny import TINY, awake
 
 

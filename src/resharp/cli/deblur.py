@@ -224,9 +224,7 @@ def _pipeline(
     from resharp.cli.backends import load_pipeline
     from resharp.diffusion.choices import chosen_of, noise_seed
 
-    if "memory" in settings and backend not in ("torch", "auto"):
-        raise ConfigError(f"--memory is kept by torch alone, in tiles; leave it out, or --backend {backend}")
-    pipeline = load_pipeline(model, "torch" if "memory" in settings else backend, device, threads)
+    pipeline = load_pipeline(model, backend, device, threads)
     noise_seed(settings["seed"], 0)
     chosen = pipeline.choose(**chosen_of(settings))
     if spread is not None and (chosen.output != "diffusion" or chosen.samples < 2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -160,3 +161,11 @@ class ModelConfig:
         coarsest = max(len(unet.widths) for unet in unets) - 1
         scales = self.guidance.scales if self.guidance else (0,)
         return max(self.patch_size * 2**coarsest, 2 ** max(scales))
+
+
+def guidance_levels(guidance: GuidanceConfig | None, patch_size: int) -> dict[int, int]:
+    """The encoder level that takes each h_k: {k: level}."""
+    if guidance is None:
+        return {}
+    finest = int(math.log2(patch_size))
+    return {k: max(0, k - finest) for k in guidance.scales}

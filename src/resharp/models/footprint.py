@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig
-from resharp.models.unet import guidance_levels
+from resharp.models.config import GuidanceConfig, ModelConfig, UNetConfig, guidance_levels
 
 _FLOAT_BYTES = 4
 # What convolution libraries take for copies in their own layouts, over what the tensors themselves hold: 1.2 to 1.73

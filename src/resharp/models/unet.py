@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resharp.models.config import GuidanceConfig, UNetConfig
+from resharp.models.config import GuidanceConfig, UNetConfig, guidance_levels
 from resharp.models.layers import NoiseLevelEmbedding, ResBlock, zeroed
 from resharp.models.transformer import TransformerBlock
 
@@ -125,11 +124,3 @@ class UNet(nn.Module):
                 x = self.ups[i](x, embedding)
         x = self.head(F.silu(x))
         return F.pixel_shuffle(x, self.patch_size) if self.patch_size > 1 else x
-
-
-def guidance_levels(guidance: GuidanceConfig | None, patch_size: int) -> dict[int, int]:
-    """The encoder level that takes each h_k: {k: level}."""
-    if guidance is None:
-        return {}
-    finest = int(math.log2(patch_size))
-    return {k: max(0, k - finest) for k in guidance.scales}

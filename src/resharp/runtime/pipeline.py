@@ -14,11 +14,14 @@ from resharp.diffusion.choices import Choices, noise_seed
 from resharp.diffusion.presets import Defaults, Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.images.photo import as_floats
+from resharp.memory import parse_bytes, spare_bytes
 from resharp.runtime.networks import Networks
 from resharp.runtime.noise import Noise
-from resharp.runtime.pictures import Moments, to_network, to_unit, turned, turned_back
+from resharp.runtime.pictures import Moments, to_unit, turned, turned_back
 from resharp.runtime.samplers import OnStep, sample
+from resharp.runtime.tiled import Conditions, condition, denoise_in_tiles, predict_in_tiles
 from resharp.task import Task
+from resharp.tile_choice import Tiles, tiles_for, tiles_within
 
 OnPreview = Callable[[np.ndarray], None]
 OnSample = Callable[[int, np.ndarray], None]
@@ -32,18 +35,8 @@ class Made:
     spread: np.ndarray | None
     output: str
     settings: Preset
-    tile: None = None  # made as a whole
+    tile: tuple[int, int] | None = None
     remark: None = None
-
-
-@dataclass(frozen=True)
-class _Conditions:
-    """What is computed once per image: y, h and, with a predictor, g; all padded. size: before padding."""
-
-    y: np.ndarray
-    h: dict[int, np.ndarray]
-    g: np.ndarray | None
-    size: tuple[int, int]
 
 
 class GraphPipeline:
@@ -87,6 +80,8 @@ class GraphPipeline:
         *,
         quality: str | None = None,
         seed: int = 0,
+        memory: int | str | None = None,
+        tile: tuple[int, int] | None = None,
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
         on_sample: OnSample | None = None,
@@ -94,15 +89,17 @@ class GraphPipeline:
     ) -> Made:
         """Restore an array (B, 3, H, W), floats in [0, 1] or samples of a photo; see `DeblurPipeline.restore`."""
         settings = self.choose(quality, **asked)
-        image = as_floats(np.asarray(blurry))
+        image = np.asarray(blurry)
         if settings.output == "input":
-            return Made(np.asarray(image, dtype=np.float32), None, "input", settings)
+            return Made(np.asarray(as_floats(image), dtype=np.float32), None, "input", settings)
+        tiles = self._tiles(settings, image.shape, memory, tile)
+        most = None if tiles is None else tiles.most
         g = None
         if settings.output == "predictor" or settings.ensemble > 1:
-            g = self._ensemble(image, settings.ensemble, on_step, on_preview)
+            g = self._ensemble(image, settings.ensemble, tiles, on_step, on_preview)
         if settings.output == "predictor":
-            return Made(g, None, "predictor", settings)
-        conditions, moments = self._condition(image), Moments()
+            return Made(g, None, "predictor", settings, most)
+        conditions, moments = condition(self.networks, image, tiles), Moments()
         for i in range(settings.samples):
             drawn = self._draw(conditions, settings, seed, i, on_step, on_preview)
             moments.add(drawn)
@@ -110,21 +107,32 @@ class GraphPipeline:
                 on_sample(i, drawn)
         if settings.fidelity is not None and g is None and conditions.g is not None:
             g = to_unit(conditions.g, conditions.size)
-        return Made(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
+        return Made(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings, most)
 
-    def _condition(self, image: np.ndarray) -> _Conditions:
-        y = to_network(image, self.networks.config.size_multiple)
-        h = self.networks.guide(y)
-        g = None if self.networks.config.predictor is None else self.networks.predict(y, h)
-        return _Conditions(y, h, g, (image.shape[2], image.shape[3]))
+    def _tiles(
+        self, settings: Preset, shape: tuple[int, ...], memory: int | str | None, tile: tuple[int, int] | None
+    ) -> Tiles | None:
+        """Those asked for, or with which the picture keeps to the memory; see `resharp.fitting.choose_tiles`."""
+        if tile is not None:
+            return tiles_for(self.networks.config, tile)
+        limit = parse_bytes(memory) if isinstance(memory, str) else memory
+        may_try = limit is None and settings.output == "predictor"
+        return tiles_within(self.networks.config, settings, shape, spare_bytes(limit), may_try=may_try)
 
     def _ensemble(
-        self, image: np.ndarray, count: int, on_step: OnStep | None, on_preview: OnPreview | None
+        self,
+        image: np.ndarray,
+        count: int,
+        tiles: Tiles | None,
+        on_step: OnStep | None,
+        on_preview: OnPreview | None,
     ) -> np.ndarray:
         """The mean of g over `count` orientations, each padded after turning, (B, 3, H, W) in [0, 1]."""
+        if tiles is not None:
+            return predict_in_tiles(self.networks, image, tiles, count, on_step)
         total: np.ndarray | None = None
         for orientation in range(count):
-            found = self._condition(turned(image, orientation))
+            found = condition(self.networks, turned(image, orientation), None)
             assert found.g is not None
             restored = turned_back(to_unit(found.g, found.size), orientation)
             total = restored if total is None else total + restored
@@ -137,7 +145,7 @@ class GraphPipeline:
 
     def _draw(
         self,
-        conditions: _Conditions,
+        conditions: Conditions,
         settings: Preset,
         seed: int,
         index: int,
@@ -153,7 +161,10 @@ class GraphPipeline:
             return to_unit(x0 if g is None else g + x0 / scale, conditions.size)
 
         def denoise(x_t: np.ndarray, alpha_bar: float) -> np.ndarray:
-            answer = self.networks.denoise(x_t, y, g, alpha_bar, conditions.h)
+            if conditions.layout is None:
+                answer = self.networks.denoise(x_t, y, g, alpha_bar, conditions.h)
+            else:
+                answer = denoise_in_tiles(self.networks, conditions, x_t, alpha_bar, conditions.layout)
             x0 = _to_x0(answer, x_t, alpha_bar, self.networks.config.prediction_type)
             x0 = np.clip(x0, -1, 1) if g is None else scale * (np.clip(g + x0 / scale, -1, 1) - g)
             if on_preview is not None:

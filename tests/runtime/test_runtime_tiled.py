@@ -1,0 +1,67 @@
+"""Tiles without torch: the picture as a whole, and within a limit of memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from resharp.errors import ConfigError
+from resharp.hub import locate_model
+from resharp.model_files import read_config
+from resharp.pipeline import DeblurPipeline
+from resharp.runtime.opening import open_graphs
+from resharp.tile_choice import tiles_for
+
+pytest.importorskip("onnxruntime")
+CONFIG = read_config(locate_model(None))[0].model
+LEAST = tiles_for(CONFIG, (1, 1)).most
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return open_graphs(locate_model(None), "onnx")
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    """Wider than the smallest tile, in samples, with sides that are no multiples."""
+    side = LEAST[1]
+    wave = np.sin(np.arange(side + 205) / 7) + np.sin(np.arange(70) / 5)[:, None]
+    noise = np.random.default_rng(0).normal(size=(1, 3, 70, side + 205))
+    return np.clip(128 + 50 * wave + 20 * noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"ensemble": 4}, {"steps": 2, "samples": 2}, {"steps": 1, "fidelity": 0.5}], ids=str
+)
+def test_tiled_is_whole(pipeline, photo, asked):
+    steps: list[tuple[int, int]] = []
+    whole = pipeline.restore(photo, memory="30GB", **asked)
+    tiled = pipeline.restore(photo, tile=(1, 1), on_step=lambda *each: steps.append(each), **asked)
+    assert whole.tile is None
+    assert tiled.tile == LEAST
+    assert np.abs(tiled.image - whole.image).max() < 1e-4
+    if whole.spread is not None:
+        assert np.abs(tiled.spread - whole.spread).max() < 1e-4
+    assert steps[-1][0] == steps[-1][1]
+    if not asked:
+        assert len(steps) == len(tiles_for(CONFIG, (1, 1)).plan(*photo.shape[2:])) > 1
+
+
+def test_tiles_are_those_of_torch(pipeline, photo):
+    theirs = DeblurPipeline.from_pretrained().restore(photo, tile=(1, 1))
+    ours = pipeline.restore(photo, tile=(1, 1))
+    assert ours.tile == theirs.tile
+    assert np.abs(ours.image - theirs.image.numpy()).max() < 1e-4
+
+
+def test_memory_decides_on_tiles(pipeline, monkeypatch):
+    monkeypatch.setattr("resharp.memory.resident_bytes", lambda: 0)
+    settings, shape = pipeline.choose(), (1, 3, 3000, 4000)
+    assert pipeline._tiles(settings, shape, "64GB", None) is None
+    some, fewer = (pipeline._tiles(settings, shape, memory, None).most for memory in ("1GB", "2GB"))
+    assert some[0] * some[1] < fewer[0] * fewer[1] < 3000 * 4000
+    with pytest.raises(ConfigError, match="the predictor needs about"):
+        pipeline._tiles(settings, shape, "10MB", None)
+    monkeypatch.setattr("resharp.memory.free_bytes", lambda: 10**6)
+    assert pipeline._tiles(settings, shape, None, None).most == LEAST
