@@ -207,7 +207,7 @@ def test_what_cannot_be_measured_is_refused_before_any_process_starts(change, sa
 
 def test_processes_that_die_are_told_from_bad_data(monkeypatch):
     code = "import sys; print('MemoryError: all gone\\nother words', file=sys.stderr); sys.exit(3)"
-    monkeypatch.setattr(launch, "_launcher", lambda processes: [sys.executable, "-c", code])
+    monkeypatch.setattr(launch, "_launcher", lambda processes, module: [sys.executable, "-c", code])
     with pytest.raises(MeasurementError) as caught:
         launched(TINY_SPEC)
     assert str(caught.value).startswith("msgd-fast with 1 process: ended with code 3")
@@ -219,7 +219,7 @@ def test_an_error_for_users_is_passed_on(monkeypatch, tmp_path):
     spec = Spec("msgd-fast", batch_size=1, crop_px=32, places=(str(tmp_path / "missing"),))
     # As in a process of its own, but for the time that one takes to start.
     code = "import sys; from pathlib import Path; Path(sys.argv[2]).write_text(Path(sys.argv[1]).read_text())"
-    monkeypatch.setattr(launch, "_launcher", lambda processes: [sys.executable, "-c", code])
+    monkeypatch.setattr(launch, "_launcher", lambda processes, module: [sys.executable, "-c", code])
     assert tuple(launched(spec)["places"]) == spec.places
     monkeypatch.undo()
 
@@ -253,7 +253,7 @@ def test_being_told_to_end_ends_the_processes(monkeypatch, number, raised):
             return super().wait(timeout)
 
     monkeypatch.setattr(launch.subprocess, "Popen", Popen)
-    monkeypatch.setattr(launch, "_launcher", lambda processes: [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(launch, "_launcher", lambda processes, module: [sys.executable, "-c", "import time; time.sleep(60)"])
     with pytest.raises(raised):
         launched(TINY_SPEC)
     assert started[0].returncode not in (None, 0)
