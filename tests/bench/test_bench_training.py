@@ -253,7 +253,9 @@ def test_being_told_to_end_ends_the_processes(monkeypatch, number, raised):
             return super().wait(timeout)
 
     monkeypatch.setattr(launch.subprocess, "Popen", Popen)
-    monkeypatch.setattr(launch, "_launcher", lambda processes, module: [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(
+        launch, "_launcher", lambda processes, module: [sys.executable, "-c", "import time; time.sleep(60)"]
+    )
     with pytest.raises(raised):
         launched(TINY_SPEC)
     assert started[0].returncode not in (None, 0)

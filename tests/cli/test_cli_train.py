@@ -139,7 +139,7 @@ def test_settings_from_the_command_line(resharp, config, data, tmp_path):
     assert saved["lr"] == 0.5e-4
     assert saved["model"]["guidance"]["features"] == 8
     bad = resharp("train", config(), "--data", data, "--out", tmp_path / "bad", "--set", "lr")
-    assert "--set lr: expected key=value" in bad.line
+    assert "--set 'lr': expected key=value" in bad.line
 
 
 def test_pairs_and_photographs_to_validate_on(resharp, config, photo, tmp_path):

@@ -41,7 +41,9 @@ def _panel(panel: Any, size: str, rows: Sequence[Mapping[str, Any]]) -> None:
     for place, value in enumerate(seconds):
         panel.text(value * 1.08, place, f"{value:.3g} s", va="center", fontsize=LETTERS_PT)
     for place, row in enumerate(unknown, len(known)):
-        reason = row["why"] if len(row["why"]) < 30 else "not measured"
+        # A time of nothing but the program's start leaves 0, which has no place on a logarithmic axis.
+        reason = "0 s" if row["seconds"] == 0 else row["why"]
+        reason = reason if len(reason) < 30 else "not measured"
         panel.text(least * 1.08, place, reason, va="center", fontsize=LETTERS_PT, style="italic")
     panel.set_xscale("log")
     panel.set_xlim(least, 4 * max(seconds, default=3 * least))
