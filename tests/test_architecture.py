@@ -57,7 +57,10 @@ ALLOWED = {
         *("errors", "files", "images", "receipt", "assessment", "pipeline", "provenance", "restoration", "runtime"),
         "diffusion",
     },
-    "export": {"errors", "models", "model_files", "pipeline", "receipt", "runtime"},
+    "export": {
+        *("errors", "models", "model_files", "pipeline", "receipt", "runtime"),
+        *("data", "evaluate", "metrics"),
+    },
     "engines": {
         *(
             "errors",

@@ -88,6 +88,25 @@ def test_a_folder_is_whole_or_absent_and_never_replaced_unasked(onnx, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"mine"}
 
 
+def test_int8_is_smaller_close_and_said(model, onnx, tmp_path):
+    from resharp.export.int8 import open_float, quantise
+
+    pipeline = DeblurPipeline.from_pretrained(model)
+    floats: list = []
+
+    def to_int8(folder: Path) -> None:
+        floats.append(open_float(folder, pipeline.model.config))
+        quantise(folder, floats[0], [PICTURE[:1], PICTURE[1:]])
+
+    out = tmp_path / "int8"
+    assert export_model(pipeline, origin_of(str(model)), "onnx", out, to_int8=to_int8).precision == "int8"
+    ours, exact = (open_graphs(each, "onnx") for each in (out, onnx))
+    assert ours.precision == "int8"
+    assert (out / "predict.onnx").read_bytes().count(b"QuantizeLinear") > 4
+    off = np.abs(ours.restore(PICTURE, output="predictor").image - exact.restore(PICTURE, output="predictor").image)
+    assert 0 < off.max() < 0.1
+
+
 @pytest.mark.slow
 def test_openvino_gives_what_torch_gives(model, tmp_path):
     pytest.importorskip("openvino")

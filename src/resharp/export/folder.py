@@ -32,6 +32,7 @@ def export_model(
     *,
     overwrite: bool = False,
     on_graph: OnGraph | None = None,
+    to_int8: Callable[[Path], None] | None = None,
 ) -> ExportFile:
     """Write the graphs of a model with config.json, scheduler_config.json and export.json.
 
@@ -40,6 +41,7 @@ def export_model(
         backend: "onnx", "openvino" or "torch".
         out: a folder that does not exist, or is empty; with `overwrite` also an earlier export.
         on_graph: called with the name of each graph before it is made.
+        to_int8: turns the float32 graphs in the folder it is given into int8; its errors leave nothing behind.
 
     Raises:
         OutputError: the folder is there already, or cannot be written.
@@ -50,7 +52,10 @@ def export_model(
             if on_graph is not None:
                 on_graph(name)
             _write(program, folder / f"{name}{SUFFIXES[backend]}", backend)
-        found = ExportFile(backend, "float32", origin.model, origin.weights_sha256, {}, versions())  # type: ignore[arg-type]
+        if to_int8 is not None:
+            to_int8(folder)
+        precision = "float32" if to_int8 is None else "int8"
+        found = ExportFile(backend, precision, origin.model, origin.weights_sha256, {}, versions())  # type: ignore[arg-type]
         return finish(folder, pipeline, found)
 
 
