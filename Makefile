@@ -19,7 +19,7 @@ web: $(VENV)/installed-web
 test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser"
 
 test-slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow

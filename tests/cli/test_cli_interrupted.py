@@ -68,7 +68,10 @@ def test_interrupted_at_sixty_moments(folder, models):
     words = [sys.executable, "-c", _MANY, "60", str(folder), str(models["predictor"])]
     ran = subprocess.run(words, capture_output=True, text=True, timeout=300)
     codes = json.loads(ran.stdout.splitlines()[-1])
-    assert set(codes) <= {0, 130, -1}  # -1: while the last line was said
+    # -1: while the last line was said. 1: while safetensors or torch were in C, which make an error of their own of it.
+    assert set(codes) <= {0, 1, 130, -1}
+    assert codes.count(1) <= 4
+    assert ran.stderr.count("unexpected error") == 0
     assert codes.count(130) > 10
     assert "Traceback" not in ran.stderr
     check(folder, before)

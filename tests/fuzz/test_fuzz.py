@@ -80,6 +80,7 @@ def test_the_judge_sees_what_is_wrong(stock, elsewhere, monkeypatch, capfd):
 
     from resharp.errors import ImageError
 
+    assert stock.result.is_file()  # made before the program is spoilt
     assert "unexpected error" in wrong(bug)
     assert ".resharp-left.png was left" in wrong(leave)
     assert "was changed" in wrong(change)
