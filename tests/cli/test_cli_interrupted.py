@@ -26,7 +26,7 @@ import json, os, random, signal, sys
 from resharp.cli.main import run
 times, folder, model = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 draw = random.Random(0)
-signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
 words = ["deblur", folder + "/in", "-o", folder + "/out", "--model", model, "--force", "--overwrite"]
 run(words)
 codes = []
@@ -68,10 +68,7 @@ def test_interrupted_at_sixty_moments(folder, models):
     words = [sys.executable, "-c", _MANY, "60", str(folder), str(models["predictor"])]
     ran = subprocess.run(words, capture_output=True, text=True, timeout=300)
     codes = json.loads(ran.stdout.splitlines()[-1])
-    # -1: while the last line was said. 1: while safetensors or torch were in C, which make an error of their own of it.
-    assert set(codes) <= {0, 1, 130, -1}
-    assert codes.count(1) <= 4
-    assert ran.stderr.count("unexpected error") == 0
+    assert set(codes) <= {0, 130, -1}  # -1: while the last line was said
     assert codes.count(130) > 10
     assert "Traceback" not in ran.stderr
     check(folder, before)

@@ -55,24 +55,30 @@ def accept_any_file_name() -> None:
 
 
 @contextmanager
-def terminate_as_interrupt() -> Iterator[None]:
+def terminate_as_interrupt() -> Iterator[list[int]]:
     """Within the block SIGTERM does what Ctrl-C does, so that files being written are removed.
 
     A handler that somebody else has put there stays, and outside of the main thread there is nothing to do.
+
+    Yields:
+        The signals that came, Ctrl-C's too: libraries in C may make an error of their own of an interruption.
     """
+    came: list[int] = []
 
     def interrupt(number: int, frame: object) -> None:
+        came.append(number)
         raise KeyboardInterrupt
 
-    ours = threading.current_thread() is threading.main_thread()
-    ours = ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if ours:
-        signal.signal(signal.SIGTERM, interrupt)
+    usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    main = threading.current_thread() is threading.main_thread()
+    ours = {number: handler for number, handler in usual.items() if main and signal.getsignal(number) is handler}
+    for number in ours:
+        signal.signal(number, interrupt)
     try:
-        yield
+        yield came
     finally:
-        if ours:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

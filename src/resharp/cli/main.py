@@ -81,9 +81,11 @@ def run(argv: list[str] | None = None) -> int:
     """
     accept_any_file_name()
     debug = "--debug" in (sys.argv[1:] if argv is None else argv)
+    came: list[int] = []
     try:
-        with terminate_as_interrupt(), without_remarks_of_pillow():
+        with terminate_as_interrupt() as came, without_remarks_of_pillow():
             code = app(args=argv, prog_name="resharp", standalone_mode=False)
+        code = INTERRUPTED if came and code else code
         sys.stdout.flush()
     except _UsageError as error:
         place = f"; see {error.ctx.command_path} --help" if error.ctx else ""
@@ -95,8 +97,10 @@ def run(argv: list[str] | None = None) -> int:
         _forget_stdout()
         return 1
     except Exception as error:
-        report_error(error, debug=debug)
-        return 1
+        if not came:
+            report_error(error, debug=debug)
+            return 1
+        code = INTERRUPTED
     if code == INTERRUPTED:
         complain("interrupted")
     return code or 0
