@@ -91,7 +91,7 @@ ALLOWED = {
         *("serialization", "train"),
     },
     "analysis": {
-        "assessment",
+        *("assessment", "bench"),
         *("errors", "files", "settings", "models", "diffusion", "images", "data", "metrics", "evaluate"),
         *("moments", "restoration", "serialization", "pipeline", "train"),
     },

@@ -15,6 +15,7 @@ from resharp.analysis import cost, cost_time
 from resharp.analysis.cost import Subject, Timings, count_rows, needed_bytes, time_rows
 from resharp.analysis.cost_count import Size
 from resharp.analysis.cost_time import Job, NotMeasured, Timing, timed
+from resharp.bench.limited_process import why_it_ended
 from resharp.diffusion.presets import Preset
 from resharp.models.sizes import SIZES
 from resharp.settings import to_dict
@@ -95,7 +96,7 @@ def test_a_process_that_dies_is_a_row_with_a_reason(monkeypatch):
     with pytest.raises(NotMeasured, match="ended with code 1 .*unknown key 'widths'"):
         timed(Job({"widths": []}, 64, 64, 1))
     words = "RuntimeError: [enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: not enough memory: you tried"
-    assert cost_time._why(1, words) == "not enough memory"
+    assert why_it_ended(1, words) == "not enough memory"
 
 
 def test_the_process_ends_with_the_one_that_started_it(tmp_path):

@@ -17,11 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from resharp.bench import timed_calls
+from resharp.bench.limited_process import why_it_ended
 from resharp.errors import ResharpError
 
 # A call that takes this long needs no call before it that does not count.
 LONG_S = 5.0
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class NotMeasured(ResharpError):  # noqa: N818 - an answer for one row, not the end of the program
@@ -91,17 +92,8 @@ def timed(job: Job) -> Timing:
                     process.kill()
                     raise
         if code or not result.exists():
-            raise NotMeasured(_why(code, words.read_text(encoding="utf-8", errors="replace")))
+            raise NotMeasured(why_it_ended(code, words.read_text(encoding="utf-8", errors="replace")))
         return Timing(**json.loads(result.read_text(encoding="utf-8")))
-
-
-def _why(code: int, words: str) -> str:
-    if code == -9:
-        return "ended by the system, as a rule for want of memory"
-    last = next((line.strip() for line in reversed(words.splitlines()) if line.strip()), "no words")
-    if "memory" in last.lower() or "MemoryError" in last:
-        return "not enough memory"
-    return f"ended with code {code} ({last[:160]})"
 
 
 def measure(job: Job) -> Timing:
@@ -165,7 +157,7 @@ class _Memory:
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self.restarts = device == "cuda" or self._cleared()
+        self.restarts = device == "cuda" or timed_calls.restart_peak()
 
     def restart(self) -> None:
         if self.device == "cuda":
@@ -173,26 +165,14 @@ class _Memory:
 
             torch.cuda.reset_peak_memory_stats()
         elif self.restarts:
-            self._cleared()
+            timed_calls.restart_peak()
 
     def peak(self) -> int:
         if self.device == "cuda":
             import torch
 
             return torch.cuda.max_memory_allocated()
-        if _STATUS.exists():
-            # Not ru_maxrss, in which Linux counts what the process that started this one had held until then.
-            for line in _STATUS.read_text(encoding="utf-8").splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-        import psutil
-
-        found = psutil.Process().memory_info()
-        if hasattr(found, "peak_wset"):  # Windows
-            return found.peak_wset
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+        return timed_calls.peak_bytes()
 
     def wait(self) -> None:
         """Until the device has done what it was given."""
@@ -200,15 +180,6 @@ class _Memory:
             import torch
 
             (torch.cuda if self.device == "cuda" else torch.mps).synchronize()
-
-    @staticmethod
-    def _cleared() -> bool:
-        """Set Linux's high-water mark to what is held now."""
-        try:
-            _CLEAR.write_text("5", encoding="ascii")
-        except OSError:
-            return False
-        return True
 
 
 def _end_with_the_other() -> None:

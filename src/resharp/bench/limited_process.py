@@ -65,7 +65,7 @@ def run_to_end(command: Sequence[str], folder: Path, limits: Limits) -> tuple[fl
         seconds = time.perf_counter() - start
         words.seek(0)
         if process.returncode:
-            raise NotMeasuredError(_why(process.returncode, words.read()))
+            raise NotMeasuredError(why_it_ended(process.returncode, words.read()))
     return seconds, peak
 
 
@@ -102,7 +102,8 @@ def _limiter(memory_bytes: int | None) -> Callable[[], None] | None:
     return limit
 
 
-def _why(code: int, words: str) -> str:
+def why_it_ended(code: int, words: str) -> str:
+    """In a few words, from a process's exit code, not 0, and what it printed."""
     if code == -9:
         return "ended by the system, as a rule for want of memory"
     last = next((line.strip() for line in reversed(words.splitlines()) if line.strip()), "no words")

@@ -37,12 +37,17 @@ def timed(call):
 
 
 def restart_peak():
-    """Let Linux count the peak from what is held now; elsewhere it is the process's own from its start."""
+    """Let Linux count the peak from what is held now; elsewhere it is the process's own from its start.
+
+    Returns:
+        Whether it does.
+    """
     try:
         with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
             file.write("5")
     except OSError:
-        pass
+        return False
+    return True
 
 
 def peak_bytes():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +11,11 @@ import typer
 from resharp.cli.bench_deblur import LARGE, deblur
 from resharp.cli.bench_growth import growth
 from resharp.cli.bench_peers import peers
-from resharp.cli.console import note, say
+from resharp.cli.bench_report import load_words, machine_facts, measured_rows, print_table, report, without_command
+from resharp.cli.console import say
 from resharp.cli.options import DebugOption, JsonOption, pick_device
 from resharp.cli.places import check_file, check_folder
-from resharp.errors import ConfigError, TrainingError
+from resharp.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +76,6 @@ def train(
         check_folder(Path(out).parent)
         check_file(Path(out), overwrite=overwrite)
     from resharp.bench.spec import Spec, usable_cores
-    from resharp.files import write_text
 
     where = pick_device(device)
     counts = _process_counts(where, processes)
@@ -88,18 +86,7 @@ def train(
         for name in _size_names(where, sizes)
         for count in counts
     ]
-    found = _measured(specs)
-    text = json.dumps(found, indent=2)
-    if out is not None:
-        write_text(out, text + "\n")
-    if as_json:
-        say(text)
-    elif found["rows"]:
-        _print(found)
-    if found["failed"]:
-        for failure in found["failed"][1:]:
-            note(failure["reason"])
-        raise TrainingError(found["failed"][0]["reason"])
+    report(_measured(specs), out, as_json, _print)
 
 
 def _size_names(device: torch.device, names: Sequence[str] | None) -> list[str]:
@@ -132,26 +119,13 @@ def _measured(specs: Sequence[Spec]) -> dict[str, Any]:
     from dataclasses import asdict
 
     from resharp.bench.figures import compared
-    from resharp.bench.launch import MeasurementError, launched
-    from resharp.bench.spec import usable_cores
-    from resharp.progress import progress_after_a_second
+    from resharp.bench.launch import launched
 
-    facts: dict[str, Any] = {"cores": usable_cores()}
-    if hasattr(os, "getloadavg"):
-        # Above 0 something else is running, and all figures are too low.
-        facts["load_before"] = round(os.getloadavg()[0], 2)
-    rows: list[dict[str, Any]] = []
-    failed = []
-    with progress_after_a_second("measuring") as on_row:
-        for done, spec in enumerate(specs):
-            on_row(done, len(specs))
-            try:
-                rows.append(launched(spec))
-            except MeasurementError as error:
-                failed.append({"size": spec.size, "processes": spec.processes, "reason": str(error)})
-    environments = [row.pop("environment") for row in rows]
-    if environments:
-        facts |= {key: value for key, value in environments[0].items() if key not in ("command", "processes")}
+    facts = machine_facts()
+    rows, lost = measured_rows(specs, lambda spec: launched(spec))
+    failed = [{"size": spec.size, "processes": spec.processes, "reason": reason} for spec, reason in lost]
+    for environment in [row.pop("environment") for row in rows][:1]:
+        facts |= without_command(environment)
     settings = asdict(specs[0])
     settings["data"] = rows[0]["data"] if rows else None
     for name in ("size", "processes"):  # of each row
@@ -160,18 +134,14 @@ def _measured(specs: Sequence[Spec]) -> dict[str, Any]:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
-
     facts, settings = found["environment"], found["settings"]
-    load = f", load {facts['load_before']} before" if "load_before" in facts else ""
-    say(f"{facts['device']}, {facts['cores']} cores{load}; torch {facts['torch']}, resharp {facts['resharp']}")
+    load, versions = load_words(facts), f"torch {facts['torch']}, resharp {facts['resharp']}"
+    say(f"{facts['device']}, {facts['cores']} cores{load}; {versions}")
     say(
         f"{settings['batch_size']} crops of {settings['crop_px']} px a step and process, {settings['threads']} threads "
         f"and {settings['workers']} workers a process; {settings['data']}"
     )
-    # Wider than the table will be: a narrow terminal wraps its lines, where cells cut short would lose figures.
-    console = Console(markup=False, highlight=False, emoji=False, width=200)
-    console.print(_table(found["rows"]), soft_wrap=True)
+    print_table(_table(found["rows"]))
     say("share: of the rate of matrix products, measured in the same run; data ratio: step with data / without")
 
 

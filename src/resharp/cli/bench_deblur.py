@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resharp.cli.console import note, say
+from resharp.cli.bench_report import load_words, machine_facts, measured_rows, print_table, report, without_command
+from resharp.cli.console import say
 from resharp.cli.options import DebugOption, DeviceOption, JsonOption, pick_device
 from resharp.cli.places import check_file, check_folder
-from resharp.errors import TrainingError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,7 +56,6 @@ def deblur(
         check_file(Path(out), overwrite=overwrite)
     from resharp.bench.restoring_spec import SHIPPED, RestoringSpec, has_predictor
     from resharp.bench.spec import usable_cores
-    from resharp.files import write_text
     from resharp.models.sizes import SIZES
 
     where = pick_device(device).type
@@ -70,54 +67,27 @@ def deblur(
         specs += [RestoringSpec(name, **common)] * has_predictor(name)
         for sampler in samplers or ["dpm++"]:
             specs += [RestoringSpec(name, "diffusion", sampler, count, **common) for count in steps or [2]]
-    found = measured(specs)
-    text = json.dumps(found, indent=2)
-    if out is not None:
-        write_text(out, text + "\n")
-    if as_json:
-        say(text)
-    elif found["rows"]:
-        _print(found)
-    if found["failed"]:
-        for failure in found["failed"][1:]:
-            note(failure["reason"])
-        raise TrainingError(found["failed"][0]["reason"])
+    report(_measured(specs), out, as_json, _print)
 
 
-def measured(specs: Sequence[RestoringSpec]) -> dict[str, Any]:
+def _measured(specs: Sequence[RestoringSpec]) -> dict[str, Any]:
     """The figures of each, what could not be measured, and what they depend on."""
     from dataclasses import asdict
 
-    from resharp.bench.launch import MeasurementError, launched
-    from resharp.bench.spec import usable_cores
-    from resharp.progress import progress_after_a_second
+    from resharp.bench.launch import launched
 
-    facts: dict[str, Any] = {"cores": usable_cores(), "threads": specs[0].threads}
-    if hasattr(os, "getloadavg"):
-        # Above 0 something else is running, and all figures are too low.
-        facts["load_before"] = round(os.getloadavg()[0], 2)
-    rows, failed = [], []
-    with progress_after_a_second("measuring") as on_row:
-        for done, spec in enumerate(specs):
-            on_row(done, len(specs))
-            try:
-                row = launched(spec, MODULE)
-            except MeasurementError as error:
-                failed.append({**asdict(spec), "reason": str(error)})
-                continue
-            facts = {**{k: v for k, v in row.pop("environment").items() if k not in ("command", "processes")}, **facts}
-            rows.append(row)
-    return {"environment": facts, "rows": rows, "failed": failed}
+    facts = {**machine_facts(), "threads": specs[0].threads}
+    rows, failed = measured_rows(specs, lambda spec: launched(spec, MODULE))
+    for environment in [row.pop("environment") for row in rows]:
+        facts = {**without_command(environment), **facts}
+    return {"environment": facts, "rows": rows, "failed": [asdict(spec) | {"reason": why} for spec, why in failed]}
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
-
     facts = found["environment"]
-    load = f", load {facts['load_before']} before" if "load_before" in facts else ""
-    say(f"{facts['device']}, {facts['threads']} threads of {facts['cores']} cores{load}; torch {facts['torch']}")
-    console = Console(markup=False, highlight=False, emoji=False, width=200)
-    console.print(_table(found["rows"]), soft_wrap=True)
+    threads = f"{facts['threads']} threads of {facts['cores']} cores"
+    say(f"{facts['device']}, {threads}{load_words(facts)}; torch {facts['torch']}")
+    print_table(_table(found["rows"]))
     say("share: of the rate of matrix products, measured in the same run, file to file and of the networks alone")
     say("processor: processor time over wall time and threads; below 100 % other programs took part of it")
 
