@@ -88,7 +88,7 @@ ALLOWED = {
     },
     "bench": {
         *("errors", "models", "diffusion", "images", "data", "evaluate", "picture", "pipeline"),
-        *("serialization", "train"),
+        *("restoration", "runtime", "serialization", "train"),
     },
     "analysis": {
         *("assessment", "bench"),

@@ -101,3 +101,23 @@ def photo(tmp_path):
 def files(tmp_path):
     """The names of all files below the test's folder, temporary ones included."""
     return lambda: {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def calibration(tmp_path_factory) -> Path:
+    """A folder of two sharp photos, large enough for the synthesiser's margins."""
+    folder = tmp_path_factory.mktemp("calibration")
+    for name, width in (("a.png", 150), ("b.png", 130)):
+        make_photo(folder / name, width=width, height=120)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def int8(models, calibration, tmp_path_factory) -> Path:
+    """The model whose default is the predictor, exported for ONNX Runtime in int8."""
+    for module in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(module)
+    out = tmp_path_factory.mktemp("int8") / "exported"
+    words = ["export", "onnx", models["predictor"], out, "--int8", "--calibrate", calibration]
+    assert run([str(word) for word in words]) == 0
+    return out

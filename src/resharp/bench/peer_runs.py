@@ -1,8 +1,7 @@
-"""Methods timed on one picture, each in a process of its own, in turns."""
+"""resharp, other networks and programs, timed on one picture, each in a process of its own."""
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resharp.bench import network_worker, timed_calls
+from resharp.bench import network_worker, timed_calls, turns
 from resharp.bench.limited_process import Limits, run_to_end
+from resharp.bench.turns import Run, answer_of
 from resharp.errors import ConfigError
 from resharp.evaluate import spandrel_worker
 
@@ -66,21 +66,6 @@ class CommandMethod:
 Method = OwnMethod | NetworkMethod | CommandMethod
 
 
-@dataclass(frozen=True)
-class Run:
-    """One measurement.
-
-    seconds: of each call; none where `failed` says why there is none.
-    figures: what else came of it: peak_bytes, parameters, multiply_adds, cpu_share, versions, as far as known.
-    """
-
-    method: str
-    size: tuple[int, int]
-    seconds: tuple[float, ...]
-    figures: dict[str, Any]
-    failed: str | None = None
-
-
 def in_turns(
     methods: Sequence[Method],
     pictures: dict[tuple[int, int], Path],
@@ -89,45 +74,22 @@ def in_turns(
     once_above_s: float,
     make_small: Callable[[Path], None],
 ) -> Iterator[Run]:
-    """Measure every method, then every one again, so that what else the machine does meets all of them alike.
+    """Measure them; see `turns.in_turns`.
 
     Args:
         pictures: by (width, height).
-        repeats: rounds. What failed, or took longer than `once_above_s` for a call, is not measured again.
         make_small: writes a picture of `START_PX` px.
     """
-    done: set[tuple[str, tuple[int, int]]] = set()
-    for number in range(repeats):
-        for size, picture in pictures.items():
-            for method in methods:
-                if (method.name, size) in done:
-                    continue
-                run = _measured(method, size, picture, limits, number == 0, make_small)
-                if run.failed or max(run.seconds) > once_above_s:
-                    done.add((method.name, size))
-                yield run
 
+    def measure(method: Method, size: tuple[int, int], number: int) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="resharp-bench-") as name:
+            folder = Path(name)
+            if not isinstance(method, CommandMethod):
+                return _of_worker(method, pictures[size], folder, limits, number == 0)
+            make_small(folder / "small.png")
+            return _of_command(method, pictures[size], folder / "small.png", folder, limits)
 
-def _measured(
-    method: Method,
-    size: tuple[int, int],
-    picture: Path,
-    limits: Limits,
-    count: bool,
-    make_small: Callable[[Path], None],
-) -> Run:
-    with tempfile.TemporaryDirectory(prefix="resharp-bench-") as name:
-        folder = Path(name)
-        try:
-            if isinstance(method, CommandMethod):
-                small = folder / "small.png"
-                make_small(small)
-                found = _of_command(method, picture, small, folder, limits)
-            else:
-                found = _of_worker(method, picture, folder, limits, count)
-        except timed_calls.NotMeasuredError as error:
-            return Run(method.name, size, (), {}, str(error))
-        return Run(method.name, size, tuple(found.pop("seconds")), found)
+    return turns.in_turns(methods, list(pictures), repeats, once_above_s, measure)
 
 
 def _of_worker(
@@ -141,14 +103,7 @@ def _of_worker(
         files = {module.__name__.rpartition(".")[2]: module.__file__ for module in (timed_calls, spandrel_worker)}
         spec |= {"network": method.name, **files}
         command = [method.python, str(Path(str(network_worker.__file__)).absolute())]
-    result = folder / "result.json"
-    run_to_end([*command, json.dumps(spec), str(result)], folder, limits)
-    if not result.is_file():
-        raise timed_calls.NotMeasuredError("ended without figures")
-    found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    if "failed" in found:
-        raise timed_calls.NotMeasuredError(found["failed"])
-    return found
+    return answer_of(command, spec, folder, limits)
 
 
 def _of_command(method: CommandMethod, picture: Path, small: Path, folder: Path, limits: Limits) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from resharp.bench.peer_runs import Run
+from resharp.bench.turns import Run
 
 REFERENCE = "resharp standard"
 # Below it other programs had a good part of the cores.
@@ -43,12 +43,10 @@ class Row:
 
 def rows_of(runs: Sequence[Run]) -> list[Row]:
     """A row for each method and size, in the order of the first runs."""
-    groups: dict[tuple[tuple[int, int], str], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.size, run.method), []).append(run)
-    medians = {key: [statistics.median(run.seconds) for run in of if run.seconds] for key, of in groups.items()}
+    groups = grouped(runs)
+    medians = {key: call_medians(of) for key, of in groups.items()}
     rows = []
-    for (size, method), of in sorted(groups.items(), key=lambda item: item[0][0]):
+    for (size, method), of in groups.items():
         times = medians[size, method]
         ours = medians.get((size, REFERENCE))
         seconds = statistics.median(times) if times else None
@@ -61,19 +59,33 @@ def rows_of(runs: Sequence[Run]) -> list[Row]:
                 least_s=min(times, default=None),
                 most_s=max(times, default=None),
                 ratio=seconds / statistics.median(ours) if seconds and ours else None,
-                peak_bytes=_of(of, "peak_bytes", max),
-                multiply_adds=_of(of, "multiply_adds", max),
-                parameters=_of(of, "parameters", max),
-                cpu_share=_of(of, "cpu_share", statistics.median),
-                start_s=_of(of, "start_s", statistics.median),
-                versions=_of(of, "versions", max),
+                peak_bytes=figure_of(of, "peak_bytes", max),
+                multiply_adds=figure_of(of, "multiply_adds", max),
+                parameters=figure_of(of, "parameters", max),
+                cpu_share=figure_of(of, "cpu_share", statistics.median),
+                start_s=figure_of(of, "start_s", statistics.median),
+                versions=figure_of(of, "versions", max),
                 why=next((run.failed for run in of if run.failed), None),
             )
         )
     return rows
 
 
-def _of(runs: Sequence[Run], name: str, pick: Any) -> Any:
+def grouped(runs: Sequence[Run]) -> dict[tuple[tuple[int, int], str], list[Run]]:
+    """The runs by size and method: sizes ascending, methods in the order of the first runs."""
+    groups: dict[tuple[tuple[int, int], str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.size, run.method), []).append(run)
+    return dict(sorted(groups.items(), key=lambda item: item[0][0]))
+
+
+def call_medians(runs: Sequence[Run]) -> list[float]:
+    """Of each run that was measured the median of its calls, in seconds."""
+    return [statistics.median(run.seconds) for run in runs if run.seconds]
+
+
+def figure_of(runs: Sequence[Run], name: str, pick: Any) -> Any:
+    """A figure of several runs, `pick`ed from those that have it; None where none has."""
     found = [run.figures[name] for run in runs if run.figures.get(name) is not None]
     return pick(found) if found else None
 
@@ -93,9 +105,9 @@ def markdown(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
         if row.seconds is None:
             cells = [row.size, row.method, f"not measured: {row.why}", *[""] * 5]
         else:
-            spread = f"{row.runs}: {_short(row.least_s)} to {_short(row.most_s)}" if row.runs > 1 else "1"
-            cells = [row.size, row.method, _short(row.seconds), spread]
-            cells += ["-" if row.ratio is None else _short(row.ratio)]
+            spread = f"{row.runs}: {short(row.least_s)} to {short(row.most_s)}" if row.runs > 1 else "1"
+            cells = [row.size, row.method, short(row.seconds), spread]
+            cells += ["-" if row.ratio is None else short(row.ratio)]
             cells += ["-" if row.peak_bytes is None else f"{row.peak_bytes / 1e9:.2f}"]
             cells += ["-" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:,.1f}"]
             cells += ["-" if row.parameters is None else f"{row.parameters / 1e6:.2f}"]
@@ -112,30 +124,40 @@ def notes(rows: Sequence[Row], about: Mapping[str, Any]) -> list[str]:
     ]
     starts = {row.method: row.start_s for row in rows if row.start_s is not None}
     found += [
-        f"{method} is a program: its seconds are those from start to end, less the {_short(start)} s that it takes for "
+        f"{method} is a program: its seconds are those from start to end, less the {short(start)} s that it takes for "
         "a picture of 64x64; its memory was looked at every 20 ms"
         for method, start in starts.items()
     ]
-    found += [f"{method}: {versions}" for versions, method in _by_versions(rows).items()]
-    busy = [row for row in rows if row.cpu_share is not None and row.cpu_share < BUSY_SHARE]
-    if busy:
-        least = min(busy, key=lambda row: row.cpu_share or 0)
-        found.append(
-            f"{len(busy)} rows had less than {BUSY_SHARE:.0%} of the cores (the least: {least.method}, {least.size}, "
-            f"{least.cpu_share:.0%}): other programs were running, or the network does not use all threads"
-        )
+    found += version_notes([(row.method, row.versions) for row in rows])
+    found += busy_notes([(f"{row.method}, {row.size}", row.cpu_share) for row in rows])
     return found
 
 
-def _by_versions(rows: Sequence[Row]) -> dict[str, str]:
+def busy_notes(shares: Sequence[tuple[str, float | None]]) -> list[str]:
+    """A line where rows had only a part of the cores.
+
+    shares: (the row's name, its processor time over time and threads).
+    """
+    busy = [(share, name) for name, share in shares if share is not None and share < BUSY_SHARE]
+    if not busy:
+        return []
+    share, name = min(busy)
+    return [
+        f"{len(busy)} rows had less than {BUSY_SHARE:.0%} of the cores (the least: {name}, "
+        f"{share:.0%}): other programs were running, or the network does not use all threads"
+    ]
+
+
+def version_notes(versions: Sequence[tuple[str, str | None]]) -> list[str]:
+    """A line for each set of versions, with the methods that have it. versions: (method, its versions)."""
     names: dict[str, list[str]] = {}
-    for row in rows:
-        if row.versions is not None and row.method not in names.setdefault(row.versions, []):
-            names[row.versions].append(row.method)
-    return {versions: ", ".join(of) for versions, of in names.items()}
+    for method, found in versions:
+        if found is not None and method not in names.setdefault(found, []):
+            names[found].append(method)
+    return [f"{', '.join(of)}: {found}" for found, of in names.items()]
 
 
-def _short(value: float | None) -> str:
+def short(value: float | None) -> str:
     """Three figures."""
     if value is None:
         return "-"

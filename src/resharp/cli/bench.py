@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resharp.cli.bench_backends import backends
 from resharp.cli.bench_deblur import LARGE, deblur
 from resharp.cli.bench_growth import growth
 from resharp.cli.bench_peers import peers
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 bench = typer.Typer(name="bench", help="Measure how fast this machine is.", no_args_is_help=True)
 
 
+bench.command()(backends)
 bench.command()(peers)
 bench.command()(deblur)
 bench.command()(growth)

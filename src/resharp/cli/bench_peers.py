@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resharp.cli.bench_report import about_measurements, free_memory, measured_line, picture_size
 from resharp.cli.console import note, say
 from resharp.cli.options import DebugOption, JsonOption
 from resharp.cli.places import check_file, check_folder, make_folder
@@ -71,27 +71,20 @@ def peers(
     check_folder(folder)
     for suffix in SUFFIXES:
         check_file(folder / (NAME + suffix), overwrite=overwrite)
-    sizes = [_size(text) for text in dict.fromkeys(size or SIZES)]
+    sizes = [picture_size(text) for text in dict.fromkeys(size or SIZES)]
     from resharp.analysis.figures import check_matplotlib
     from resharp.bench.limited_process import Limits
     from resharp.bench.spec import usable_cores
 
     check_matplotlib()
     methods = _methods(model, peer_python, network, peer_command)
-    limits = Limits(threads or usable_cores(), limit, _free_memory())
-    about = _about(model, limits, repeats)
+    limits = Limits(threads or usable_cores(), limit, free_memory())
+    about = about_measurements(model, limits, repeats)
     make_folder(folder)
     runs = _runs(methods, sizes, limits, repeats, once_above)
     _report(runs, about, folder, as_json)
     if not any(run.seconds for run in runs):
         raise TrainingError(f"nothing could be measured: {runs[0].failed}")
-
-
-def _size(text: str) -> tuple[int, int]:
-    words = text.lower().split("x")
-    if len(words) != 2 or not all(word.isdigit() and 64 <= int(word) <= 20_000 for word in words):
-        raise ConfigError(f"--size {text}: expected WIDTHxHEIGHT, each from 64 to 20000")
-    return int(words[0]), int(words[1])
 
 
 def _methods(
@@ -140,9 +133,7 @@ def _runs(
 
         for run in in_turns(methods, pictures, limits, repeats, once_above, make_small):
             runs.append(run)
-            size = "x".join(str(side) for side in run.size)
-            said = run.failed or ", ".join(f"{seconds:.3g} s" for seconds in run.seconds)
-            note(f"{size}, {run.method}: {said}")
+            note(measured_line(run))
     return runs
 
 
@@ -166,31 +157,3 @@ def _report(runs: Sequence[Run], about: dict[str, Any], folder: Path, as_json: b
     draw_speeds(plain, folder / NAME)
     note(f"written: {folder / NAME}{', '.join(SUFFIXES)}")
     say(text if as_json else table.rstrip())
-
-
-def _about(model: str, limits: Limits, repeats: int) -> dict[str, Any]:
-    import os
-    import platform
-    import shlex
-
-    from resharp import __version__
-
-    processor = platform.processor() or platform.machine()
-    try:
-        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next((line.split(":", 1)[1].strip() for line in words if line.startswith("model name")), processor)
-    except OSError:  # not Linux
-        pass
-    found: dict[str, Any] = {"resharp": __version__, "command": shlex.join(["resharp", *sys.argv[1:]])}
-    found |= {"model": model, "processor": processor, "threads": limits.threads, "repeats": repeats}
-    found |= {"memory_limit_bytes": limits.memory_bytes, "limit_s": limits.seconds}
-    if hasattr(os, "getloadavg"):
-        found["load_before"] = round(os.getloadavg()[0], 2)
-    return found
-
-
-def _free_memory() -> int:
-    """What a measurement may ask for: nine tenths of what is free, so that it and nothing else is refused."""
-    import psutil
-
-    return int(0.9 * psutil.virtual_memory().available)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from resharp.cli.console import note, say
-from resharp.errors import TrainingError
+from resharp.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from resharp.bench.limited_process import Limits
+    from resharp.bench.turns import Run
 
 S = TypeVar("S")
 
@@ -49,9 +54,7 @@ def without_command(environment: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in environment.items() if key not in ("command", "processes")}
 
 
-def report(
-    found: Mapping[str, Any], out: str | None, as_json: bool, show: Callable[[Mapping[str, Any]], None]
-) -> None:
+def report(found: Mapping[str, Any], out: str | None, as_json: bool, show: Callable[[Mapping[str, Any]], None]) -> None:
     """Write and print what was found.
 
     Args:
@@ -87,3 +90,43 @@ def print_table(table: Table) -> None:
     from rich.console import Console
 
     Console(markup=False, highlight=False, emoji=False, width=200).print(table, soft_wrap=True)
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """(width, height) from "1280x720"; raises ConfigError."""
+    words = text.lower().split("x")
+    if len(words) != 2 or not all(word.isdigit() and 64 <= int(word) <= 20_000 for word in words):
+        raise ConfigError(f"--size {text}: expected WIDTHxHEIGHT, each from 64 to 20000")
+    return int(words[0]), int(words[1])
+
+
+def measured_line(run: Run) -> str:
+    """One measurement for people, as soon as it is made."""
+    said = run.failed or ", ".join(f"{seconds:.3g} s" for seconds in run.seconds)
+    return f"{run.size[0]}x{run.size[1]}, {run.method}: {said}"
+
+
+def about_measurements(model: str, limits: Limits, repeats: int) -> dict[str, Any]:
+    """What seconds in processes of their own depend on."""
+    import platform
+    import shlex
+
+    from resharp import __version__
+
+    processor = platform.processor() or platform.machine()
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        processor = next((line.split(":", 1)[1].strip() for line in words if line.startswith("model name")), processor)
+    except OSError:  # not Linux
+        pass
+    found: dict[str, Any] = {"resharp": __version__, "command": shlex.join(["resharp", *sys.argv[1:]])}
+    found |= {"model": model, "processor": processor, "threads": limits.threads, "repeats": repeats}
+    found |= {"memory_limit_bytes": limits.memory_bytes, "limit_s": limits.seconds}
+    return found | {name: value for name, value in machine_facts().items() if name == "load_before"}
+
+
+def free_memory() -> int:
+    """What a measurement may ask for: nine tenths of what is free, so that it and nothing else is refused."""
+    import psutil
+
+    return int(0.9 * psutil.virtual_memory().available)
