@@ -17,6 +17,7 @@ from resharp.models.icdpm import ICDPM
 from resharp.pipeline import DeblurPipeline
 from resharp.provenance import origin_of
 from resharp.runtime.opening import open_graphs
+from resharp.runtime.pictures import to_network
 from resharp.serialization import Defaults, save_model
 from tiny import TINY, awake
 
@@ -89,13 +90,13 @@ def test_a_folder_is_whole_or_absent_and_never_replaced_unasked(onnx, tmp_path):
 
 
 def test_int8_is_smaller_close_and_said(model, onnx, tmp_path):
-    from resharp.export.int8 import open_float, quantise
+    from resharp.export.int8 import open_networks, quantise
 
     pipeline = DeblurPipeline.from_pretrained(model)
     floats: list = []
 
     def to_int8(folder: Path) -> None:
-        floats.append(open_float(folder, pipeline.model.config))
+        floats.append(open_networks(folder, pipeline.model.config))
         quantise(folder, floats[0], [PICTURE[:1], PICTURE[1:]])
 
     out = tmp_path / "int8"
@@ -105,6 +106,30 @@ def test_int8_is_smaller_close_and_said(model, onnx, tmp_path):
     assert (out / "predict.onnx").read_bytes().count(b"QuantizeLinear") > 4
     off = np.abs(ours.restore(PICTURE, output="predictor").image - exact.restore(PICTURE, output="predictor").image)
     assert 0 < off.max() < 0.1
+
+
+def test_openvino_int8_is_smaller_and_close(model, onnx, tmp_path):
+    for module in ("openvino", "nncf"):
+        pytest.importorskip(module)
+    from resharp.export.graphs import read_openvino, write_openvino
+    from resharp.export.int8 import open_networks, quantise
+
+    for name in ("guide", "predict"):
+        write_openvino(read_openvino(onnx / f"{name}.onnx"), tmp_path / f"{name}.xml")
+    before = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    pipeline = DeblurPipeline.from_pretrained(model)
+    config = pipeline.model.config
+    floats = open_networks(tmp_path, config, "openvino")
+    quantise(tmp_path, floats, [PICTURE[:1], PICTURE[1:]], "openvino")
+    assert {path.name for path in tmp_path.iterdir()} == set(before)
+    assert (tmp_path / "predict.bin").stat().st_size < 0.6 * before["predict.bin"]
+    y = to_network(PICTURE, config.size_multiple)
+    with torch.no_grad():
+        exact = pipeline.model.predict(torch.from_numpy(y), pipeline.model.guide(torch.from_numpy(y))).numpy()
+    ours = open_networks(tmp_path, config, "openvino")
+    assert 1e-4 < np.abs(ours.predict(y, ours.guide(y)) - exact).max() < 0.2
+    # What was opened before is still float32: the loss is measured against it.
+    assert np.abs(floats.predict(y, floats.guide(y)) - exact).max() < 1e-4
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +22,7 @@ def export(
     backend: Annotated[str, typer.Argument(metavar="onnx|openvino|torch", help="What is to run the networks.")],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="default, one-step, a model folder or Hub id.")],
     out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to make.")],
-    int8: Annotated[bool, typer.Option("--int8", help="Guide and predictor in int8; onnx only.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Guide and predictor in int8; onnx and openvino.")] = False,
     calibrate: Annotated[
         str | None, typer.Option(metavar="PHOTOS", help="A folder of sharp photos to take int8's ranges from.")
     ] = None,
@@ -37,8 +38,8 @@ def export(
     """Write a model's guide, predict and denoise as graphs with free batch, height and width."""
     if backend not in BACKENDS[:-1]:
         raise ConfigError(f"unknown backend {backend!r}; allowed: {', '.join(BACKENDS[:-1])}")
-    if int8 and (backend != "onnx" or calibrate is None):
-        raise ConfigError("--int8 is for onnx, and needs --calibrate PHOTOS, a folder of sharp photos")
+    if int8 and (backend == "torch" or calibrate is None):
+        raise ConfigError("--int8 is for onnx and openvino, and needs --calibrate PHOTOS, a folder of sharp photos")
     if not int8 and (calibrate or pairs or lpips_weights):
         raise ConfigError("--calibrate, --pairs and --lpips-weights are for --int8; add it, or leave them out")
     if lpips_weights is not None and pairs is None:
@@ -48,6 +49,8 @@ def export(
     from resharp.provenance import origin_of
 
     pipeline = DeblurPipeline.from_pretrained(model)
+    # Photos are looked at before the export, which takes longer.
+    make_int8 = _int8_maker(backend, str(calibrate), pairs, lpips_weights, max_loss) if int8 else None
 
     def tell(name: str) -> None:
         if not as_json:
@@ -56,10 +59,18 @@ def export(
     loss: list[dict[str, float]] = []
 
     def to_int8(folder: Path) -> None:
-        loss.extend(_to_int8(folder, pipeline.model.config, str(calibrate), pairs, lpips_weights, max_loss))
+        assert make_int8 is not None
+        loss.extend(make_int8(folder, pipeline.model.config))
 
-    options = {"overwrite": overwrite, "on_graph": tell, "to_int8": to_int8 if int8 else None}
-    made = export_model(pipeline, origin_of(model), backend, Path(out), **options)  # type: ignore[arg-type]
+    made = export_model(
+        pipeline,
+        origin_of(model),
+        backend,
+        Path(out),
+        overwrite=overwrite,
+        on_graph=tell,
+        to_int8=None if make_int8 is None else to_int8,
+    )
     sizes = {name: (Path(out) / name).stat().st_size for name in made.files}
     if as_json:
         say(json.dumps(asdict(made) | {"bytes": sizes, "float32_and_int8": loss or None}, indent=2))
@@ -70,23 +81,32 @@ def export(
         say(f"{name}: " + ", ".join(f"{key} {value:.4f}" for key, value in score.items()))
 
 
-def _to_int8(
-    folder: Path, config: ModelConfig, photos: str, pairs: str | None, weights: str | None, max_loss: float
-) -> list[dict[str, float]]:
-    """Quantise what lies in a folder; returns the scores of float32 and int8 on the pairs, [] without pairs."""
-    from resharp.export.int8 import open_float, quantise
-    from resharp.export.int8_loss import calibration_pictures, scores
+def _int8_maker(
+    backend: str, photos: str, pairs: str | None, weights: str | None, max_loss: float
+) -> Callable[[Path, ModelConfig], list[dict[str, float]]]:
+    """What quantises the graphs in a folder, and returns the scores of float32 and int8 on the pairs, [] without.
 
-    before = open_float(folder, config)
-    quantise(folder, before, calibration_pictures(Path(photos)))
-    if pairs is None:
-        return []
-    # Graphs stay as they were when first run: those of `before` are the float32 ones.
-    nets = (before, open_float(folder, config))
-    found = scores(Path(pairs), nets, None if weights is None else Path(weights))
-    lost = found[0]["psnr"] - found[1]["psnr"]
-    if not lost <= max_loss:
-        raise ConfigError(
-            f"int8 loses {lost:.2f} dB on {pairs}; nothing was written; give a larger --max-loss to keep it"
-        )
-    return found
+    Raises:
+        ConfigError, DataError, ImageError, ModelError: photos, pairs or weights that cannot be used.
+    """
+    from resharp.export.int8 import check_packages, open_networks, quantise
+    from resharp.export.int8_loss import Judge, calibration_pictures
+
+    check_packages(backend)
+    pictures = calibration_pictures(Path(photos))
+    judge = None if pairs is None else Judge.of(pairs, weights)
+
+    def make(folder: Path, config: ModelConfig) -> list[dict[str, float]]:
+        before = open_networks(folder, config, backend)
+        quantise(folder, before, pictures, backend)
+        if judge is None:
+            return []
+        found = judge.scores((before, open_networks(folder, config, backend)))
+        lost = found[0]["psnr"] - found[1]["psnr"]
+        if not lost <= max_loss:
+            raise ConfigError(
+                f"int8 loses {lost:.2f} dB on {pairs}; nothing was written; give a larger --max-loss to keep it"
+            )
+        return found
+
+    return make

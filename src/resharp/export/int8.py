@@ -1,4 +1,4 @@
-"""ONNX graphs in int8: weights by channel, activations by ranges seen while pictures are restored."""
+"""Graphs in int8: weights by channel, activations by ranges seen while pictures are restored."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from typing import Any
 import numpy as np
 
 from resharp.errors import ConfigError
+from resharp.export.int8_openvino import load_nncf, quantise_openvino
+from resharp.runtime.exported import SUFFIXES
 from resharp.runtime.networks import GUIDE, PREDICT, Networks
 from resharp.runtime.onnx_graphs import INSTALL, OnnxGraphs
+from resharp.runtime.openvino_graphs import OpenvinoGraphs
 from resharp.runtime.pictures import to_network
 
 Inputs = Mapping[str, np.ndarray]
 
 
-def quantise(folder: Path, networks: Networks, pictures: Sequence[np.ndarray]) -> None:
-    """Replace guide.onnx and predict.onnx in a folder by int8 graphs; denoise.onnx stays in float32.
+def quantise(folder: Path, networks: Networks, pictures: Sequence[np.ndarray], backend: str = "onnx") -> None:
+    """Replace guide and predict in a folder by int8 graphs; denoise stays in float32.
 
-    Static quantisation by ONNX Runtime: QDQ, int8 weights of 7 bits, which processors without VNNI do not saturate,
-    uint8 activations. The first and the last convolution of each graph stay in float32.
+    Static quantisation, for ONNX Runtime by itself: QDQ, int8 weights of 7 bits, which processors without VNNI do not
+    saturate, uint8 activations; the first and the last convolution of each graph stay in float32. For OpenVINO see
+    `quantise_openvino`.
 
     Args:
         networks: the folder's graphs in float32.
         pictures: blurry ones to take ranges from, each (1, 3, H, W) in [0, 1].
+        backend: "onnx" or "openvino", for which the graphs are.
 
     Raises:
         ConfigError: a package is missing, or the model has no predictor.
@@ -43,20 +48,33 @@ def quantise(folder: Path, networks: Networks, pictures: Sequence[np.ndarray]) -
         networks.predict(y, h)  # opens the float32 graph, which is to be compared with and is replaced below
         graphs[PREDICT].append(inputs_of_predict)
     for name, inputs in graphs.items():
-        _quantise(folder / f"{name}.onnx", inputs)
+        make = quantise_openvino if backend == "openvino" else _quantise_onnx
+        make(folder / f"{name}{SUFFIXES[backend]}", inputs)
 
 
-def open_float(folder: Path, config: Any) -> Networks:
-    """The float32 graphs of a folder that is being made."""
-    return Networks(config, OnnxGraphs({name: folder / f"{name}.onnx" for name in (GUIDE, PREDICT)}))
+def open_networks(folder: Path, config: Any, backend: str = "onnx") -> Networks:
+    """Guide and predict of a folder that is being made; each stays as it was when it was first run."""
+    opened = OpenvinoGraphs if backend == "openvino" else OnnxGraphs
+    return Networks(config, opened({name: folder / f"{name}{SUFFIXES[backend]}" for name in (GUIDE, PREDICT)}))
 
 
-def _quantise(path: Path, inputs: Sequence[Inputs]) -> None:
+def check_packages(backend: str) -> None:
+    """Refuse, with ConfigError, what cannot be quantised with what is installed; an export takes a while."""
+    _onnx_packages() if backend == "onnx" else load_nncf()
+
+
+def _onnx_packages() -> tuple[Any, Any]:
+    """onnx and onnxruntime.quantization."""
     try:
         import onnx
         from onnxruntime import quantization
     except ImportError as error:
         raise ConfigError(f"--int8 needs ONNX Runtime and onnx: {INSTALL}") from error
+    return onnx, quantization
+
+
+def _quantise_onnx(path: Path, inputs: Sequence[Inputs]) -> None:
+    onnx, quantization = _onnx_packages()
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
