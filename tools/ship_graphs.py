@@ -8,12 +8,16 @@ ONNX Runtime takes the weights from the model's own file, so one set of graphs s
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import onnx
+import torch
 
 from resharp.model_files import CONFIG, as_json, read_config
+from resharp.models.icdpm import ICDPM
+from resharp.runtime.exported import SHAPES
 from resharp.runtime.networks import graph_inputs
 
 NOT_STORED = ".frequencies"  # a constant of the network, not in model.safetensors
@@ -49,6 +53,9 @@ def main(exported: Path, out: Path) -> None:
         graph = without_weights(onnx.load(exported / f"{name}.onnx"))
         (out / f"{name}.onnx").write_bytes(graph.SerializeToString())
     (out / CONFIG).write_text(as_json(config.model), encoding="utf-8")
+    with torch.device("meta"):
+        shapes = {key: list(value.shape) for key, value in ICDPM(config.model).state_dict().items()}
+    (out / SHAPES).write_text(json.dumps(shapes, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,13 @@
-"""Whole or in tiles: what a picture needs, what memory there is, and smaller tiles where that was not enough."""
+"""Whole or in tiles: what a picture needs, and what memory there is on torch's devices."""
 
 from __future__ import annotations
-
-import ctypes
-import gc
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
 
 import torch
 
 from resharp.diffusion.presets import Preset
-from resharp.errors import is_out_of_memory
 from resharp.memory import HEADROOM, parse_bytes, spare_bytes
 from resharp.models.icdpm import ICDPM
-from resharp.restoration import Restored
-from resharp.tile_choice import Tiles, tiles_for, tiles_within
-from resharp.tiling import sides_within
+from resharp.tile_choice import Tiles, tiles_within
 
 
 def choose_tiles(
@@ -39,43 +30,10 @@ def choose_tiles(
     return tiles_within(model.config, settings, shape, _room(device, limit), in_main, may_try=may_try)
 
 
-def made_to_fit(
-    make: Callable[[Tiles | None], Restored], model: ICDPM, size: tuple[int, int], tiles: Tiles | None
-) -> Restored:
-    """What `make` makes with these tiles, or where memory runs out with smaller ones, each half as large.
-
-    Raises:
-        MemoryError, RuntimeError: the smallest tiles are still too large; or any other error of `make`.
-    """
-    remark = None
-    while True:
-        try:
-            made = make(tiles)
-            if tiles is not None:
-                _give_back()
-            return replace(made, tile=None if tiles is None else tiles.most, remark=remark)
-        except (MemoryError, RuntimeError) as error:
-            following = _smaller(model, tiles, size) if is_out_of_memory(error) else None
-            if following is None:
-                raise
-        # Outside of the handler: the error's traceback kept what the failed attempt had made.
-        tiles = following
-        remark = "memory ran out, so it was made again in tiles of {1}x{0} px".format(*tiles.most)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-
-def _give_back() -> None:
-    """Let the C library return to the system what tiles left behind, before a large photo is guarded and written."""
-    with suppress(AttributeError, OSError, TypeError):  # glibc's alone has the call
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def _smaller(model: ICDPM, tiles: Tiles | None, size: tuple[int, int]) -> Tiles | None:
-    height, width = size if tiles is None else (min(a, b) for a, b in zip(size, tiles.most, strict=True))
-    following = tiles_for(model.config, sides_within(height, width, height * width // 2, model.size_multiple))
-    return following if following.most[0] < height or following.most[1] < width else None
+def empty_caches() -> None:
+    """Let torch return to a GPU what it keeps for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _room(device: torch.device, limit: int | None) -> float:

@@ -15,7 +15,7 @@ from resharp.diffusion.choices import Choices
 from resharp.diffusion.presets import Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
-from resharp.fitting import choose_tiles, made_to_fit
+from resharp.fitting import choose_tiles, empty_caches
 from resharp.hub import locate_model
 from resharp.images.tensors import as_tensor, as_unit
 from resharp.inputs import to_tensor
@@ -37,6 +37,7 @@ from resharp.restoration import (
     self_ensemble,
 )
 from resharp.serialization import Defaults, load_model, load_task, save_model
+from resharp.smaller_tiles import made_to_fit
 from resharp.task import Task
 from resharp.tile_choice import Tiles, tiles_for
 
@@ -203,18 +204,17 @@ class DeblurPipeline:
             of the diffusion, the mean so far after each orientation of an ensemble.
         on_sample: called with the number of each sample, from 0, and the sample, (B, 3, H, W) in [0, 1].
         """
-        # All settings are checked before any work is done.
-        settings = self.choose(quality, **asked)
+        settings = self.choose(quality, **asked)  # all are checked before any work is done
         blurry = as_tensor(blurry)
         if self.task.scale > 1 or "holes" in self.task.restores:
             blurry = self.task.prepared(as_unit(blurry))
         if settings.output == "input":
             return Restored(as_unit(blurry).float().cpu(), None, "input", settings)
-        tiles = None if tile is None else tiles_for(self.model.config, tile)
-        if tile is None:
-            tiles = choose_tiles(self.model, settings, blurry.shape, memory, self.device)
+        config, size = self.model.config, (blurry.shape[2], blurry.shape[3])
+        chosen = (self.model, settings, blurry.shape, memory, self.device)
+        tiles = choose_tiles(*chosen) if tile is None else tiles_for(config, tile)
         made = partial(self._made, blurry, settings, seed, (on_step, on_preview, on_sample))
-        return made_to_fit(made, self.model, (blurry.shape[2], blurry.shape[3]), tiles)
+        return made_to_fit(made, config, size, tiles, empty_caches)
 
     def _made(
         self, blurry: Tensor, settings: Preset, seed: int, watching: tuple[Any, Any, Any], tiles: Tiles | None

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from resharp.diffusion.presets import Defaults
 from resharp.diffusion.schedule import NoiseSchedule
-from resharp.errors import ModelError, OutputError
+from resharp.errors import OutputError
 from resharp.files import atomic_path, write_text
 from resharp.model_files import CONFIG, SCHEDULER, WEIGHTS, ConfigFile, as_json, read_config, read_json
 from resharp.models.icdpm import ICDPM
-from resharp.settings import once, shown
 from resharp.task import Task
-
-_MOST_HEADER_BYTES = 1 << 24
-_DTYPES = ("F32", "F16", "BF16", "F64")
+from resharp.weights_file import checked_weights, not_finite
 
 
 def save_model(
@@ -95,44 +90,9 @@ def load_task(folder: str | os.PathLike[str]) -> Task:
 
 def _read_weights(path: Path, expected: dict[str, torch.Size]) -> dict[str, Tensor]:
     """The tensors, in float32. What the file says of itself is compared before any tensor is read."""
-    if not path.exists():
-        raise ModelError(f"{path}: no such file; a model is a folder with {CONFIG}, {WEIGHTS}, {SCHEDULER}")
-    if not path.is_file():
-        raise ModelError(f"{path}: not an ordinary file; fetch it again")
-    try:
-        _refuse_double_names(path)
-        with safe_open(path, framework="pt") as file:
-            _check_header(file, path, expected)
-            weights = {name: file.get_tensor(name) for name in expected}
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # RecursionError is a RuntimeError
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: not a readable safetensors file ({reason}); fetch it again") from error
+    with checked_weights(path, expected), safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in expected}
     for name, value in weights.items():
         if not torch.isfinite(value).all():
-            raise ModelError(f"{path}: {name!r} holds numbers that are not finite; fetch the file again")
+            raise not_finite(path, name)
     return {name: value.float() for name, value in weights.items()}
-
-
-def _refuse_double_names(path: Path) -> None:
-    """ValueError for a header in which two tensors share a name: readers differ in which one they take."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > _MOST_HEADER_BYTES:
-            raise ValueError(f"its header says it has {length} bytes")
-        json.loads(file.read(length), object_pairs_hook=once)
-
-
-def _check_header(file: Any, path: Path, expected: dict[str, torch.Size]) -> None:
-    there = set(file.keys())
-    for name in sorted(expected.keys() ^ there):
-        what = "lacks" if name in expected else "has, beyond what its configuration describes,"
-        raise ModelError(f"{path}: {what} the tensor {shown(name)}; these weights belong to another model")
-    for name in sorted(there):
-        stored = file.get_slice(name)
-        if tuple(stored.get_shape()) != expected[name]:
-            raise ModelError(
-                f"{path}: {name!r} has shape {shown(tuple(stored.get_shape()))}, its configuration says "
-                f"{tuple(expected[name])}; these weights belong to another model"
-            )
-        if stored.get_dtype() not in _DTYPES:
-            raise ModelError(f"{path}: {name!r} is stored as {stored.get_dtype()}; allowed: {', '.join(_DTYPES)}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from resharp.errors import ModelError
+from resharp.files import read_text
 from resharp.model_files import CONFIG, read_json
 from resharp.models.config import ModelConfig
 
@@ -14,7 +16,9 @@ EXPORT = "export.json"
 FORMAT = 1
 BACKENDS = ("torch", "onnx", "openvino")
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
-# Graphs without weights for the size of the shipped models: the weights come from the model's own file.
+# Graphs without weights for the size of the shipped models: the weights come from the model's own file, and SHAPES
+# says which it must have.
+SHAPES = "weights.json"
 _SHIPPED_GRAPHS = Path(__file__).parent / "graphs"
 
 
@@ -64,3 +68,8 @@ def shipped_graphs(config: ModelConfig) -> Path | None:
         if (folder / CONFIG).is_file() and read_json(ModelConfig, folder / CONFIG) == config:
             return folder
     return None
+
+
+def weight_shapes(graphs: Path) -> dict[str, tuple[int, ...]]:
+    """The tensors of model.safetensors that belong to ready graphs, those that only training needs included."""
+    return {name: tuple(shape) for name, shape in json.loads(read_text(graphs / SHAPES)).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from resharp.runtime.noise import Noise
 from resharp.runtime.pictures import Moments, to_unit, turned, turned_back
 from resharp.runtime.samplers import OnStep, sample
 from resharp.runtime.tiled import Conditions, condition, denoise_in_tiles, predict_in_tiles
+from resharp.smaller_tiles import made_to_fit
 from resharp.task import Task
 from resharp.tile_choice import Tiles, tiles_for, tiles_within
 
@@ -36,7 +38,7 @@ class Made:
     output: str
     settings: Preset
     tile: tuple[int, int] | None = None
-    remark: None = None
+    remark: str | None = None
 
 
 class GraphPipeline:
@@ -46,6 +48,7 @@ class GraphPipeline:
         networks: the graphs.
         schedule, defaults, task: the model's.
         backend: "onnx" or "openvino". version: of its library. precision: "float32" or "int8".
+        release: gives back what the graphs keep, where memory runs out.
     """
 
     device = SimpleNamespace(type="cpu")  # as a torch.device has it
@@ -60,11 +63,12 @@ class GraphPipeline:
         backend: str,
         version: str,
         precision: str,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
         config = networks.config
         self.networks, self.schedule, self.defaults, self.task = networks, schedule, defaults, task
         self.choices = Choices(schedule, defaults, config.predictor is not None, config.denoiser is not None)
-        self.backend, self.version, self.precision = backend, version, precision
+        self.backend, self.version, self.precision, self.release = backend, version, precision, release
 
     def presets(self) -> dict[str, Preset]:
         """What "draft", "standard" and "best" mean for this model."""
@@ -93,12 +97,20 @@ class GraphPipeline:
         if settings.output == "input":
             return Made(np.asarray(as_floats(image), dtype=np.float32), None, "input", settings)
         tiles = self._tiles(settings, image.shape, memory, tile)
-        most = None if tiles is None else tiles.most
+        made = partial(self._made, image, settings, seed, (on_step, on_preview, on_sample))
+        return made_to_fit(made, self.networks.config, (image.shape[2], image.shape[3]), tiles, self.release)
+
+    def _made(
+        self, image: np.ndarray, settings: Preset, seed: int, watching: tuple[Any, Any, Any], tiles: Tiles | None
+    ) -> Made:
+        """`restore` with its settings decided; without tiles the picture is made as a whole."""
+        on_step, on_preview, on_sample = watching
         g = None
         if settings.output == "predictor" or settings.ensemble > 1:
             g = self._ensemble(image, settings.ensemble, tiles, on_step, on_preview)
         if settings.output == "predictor":
-            return Made(g, None, "predictor", settings, most)
+            assert g is not None
+            return Made(g, None, "predictor", settings)
         conditions, moments = condition(self.networks, image, tiles), Moments()
         for i in range(settings.samples):
             drawn = self._draw(conditions, settings, seed, i, on_step, on_preview)
@@ -107,7 +119,7 @@ class GraphPipeline:
                 on_sample(i, drawn)
         if settings.fidelity is not None and g is None and conditions.g is not None:
             g = to_unit(conditions.g, conditions.size)
-        return Made(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings, most)
+        return Made(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
 
     def _tiles(
         self, settings: Preset, shape: tuple[int, ...], memory: int | str | None, tile: tuple[int, int] | None
