@@ -19,6 +19,15 @@ def usable_threads() -> int:
     return max(1, min([*counts, _quota()]))
 
 
+def thread_count(wanted: int | None = None) -> int:
+    """For a library without a choice of its own: `wanted`; None is what is usable, or less by OMP_NUM_THREADS."""
+    if wanted is not None:
+        return wanted
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # one number for each level of nesting
+    usable = usable_threads()
+    return min(int(asked), usable) if asked.isdigit() and int(asked) > 0 else usable
+
+
 def set_threads(wanted: int | None) -> None:
     """Let torch use `wanted` threads; None lowers its own choice, or OMP_NUM_THREADS, to what is usable."""
     import torch

@@ -15,9 +15,10 @@ import torch
 from resharp.errors import ConfigError, ModelError
 from resharp.hub import locate_model
 from resharp.model_files import read_config
+from resharp.models.icdpm import ICDPM
 from resharp.models.sizes import size
 from resharp.pipeline import DeblurPipeline
-from resharp.runtime.exported import shipped_graphs
+from resharp.runtime.exported import shipped_graphs, weight_shapes
 from resharp.runtime.opening import open_graphs
 from resharp.runtime.pictures import Moments, turned, turned_back
 
@@ -137,3 +138,17 @@ print("torch" in sys.modules, code, file=sys.stderr)
     verdict = verify_result(result, None, None, "auto", None)
     assert (verdict.verdict, verdict.verified) == ("identical", True)
     assert set(verdict.made_with) == {"resharp", "onnx", "device"}
+
+
+def test_ready_graphs_know_the_tensors_of_their_models():
+    """Those that a network of this configuration has, and the shipped models hold."""
+    from safetensors import safe_open
+
+    for name in ("default", "one-step"):
+        folder = locate_model(name)
+        config = read_config(folder)[0].model
+        shapes = weight_shapes(shipped_graphs(config))
+        with torch.device("meta"):
+            assert shapes == {key: tuple(value.shape) for key, value in ICDPM(config).state_dict().items()}
+        with safe_open(folder / "model.safetensors", framework="numpy") as file:
+            assert set(file.keys()) == set(shapes)

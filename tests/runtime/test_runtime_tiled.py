@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +13,7 @@ from resharp.errors import ConfigError
 from resharp.hub import locate_model
 from resharp.model_files import read_config
 from resharp.pipeline import DeblurPipeline
+from resharp.runtime.opened import Graphs
 from resharp.runtime.opening import open_graphs
 from resharp.tile_choice import tiles_for
 
@@ -65,3 +70,41 @@ def test_memory_decides_on_tiles(pipeline, monkeypatch):
         pipeline._tiles(settings, shape, "10MB", None)
     monkeypatch.setattr("resharp.memory.free_bytes", lambda: 10**6)
     assert pipeline._tiles(settings, shape, None, None).most == LEAST
+
+
+def test_memory_running_out_leads_to_smaller_tiles(pipeline, photo):
+    """The library's own error at the size of the whole, none at that of the smallest tile."""
+    whole, seen = pipeline.restore(photo, memory="30GB"), []
+
+    def limited(name, inputs):
+        seen.append(inputs["y"].shape[-1])
+        if seen[-1] > LEAST[1] + 100:
+            raise Exception("bad allocation: std::bad_alloc")
+        return pipeline.networks.run(name, inputs)
+
+    def read(name, path):
+        return lambda inputs: limited(name, inputs)
+
+    small = copy.copy(pipeline)
+    small.networks = replace(pipeline.networks, run=Graphs(dict.fromkeys(("guide", "predict"), Path()), read, "Runner"))
+    restored = small.restore(photo, memory="30GB")
+    assert seen[0] > LEAST[1] + 100 >= seen[-1]
+    assert restored.tile == LEAST
+    assert restored.remark == "memory ran out, so it was made again in tiles of {1}x{0} px".format(*LEAST)
+    assert np.abs(restored.image - whole.image).max() < 1e-4
+    assert whole.remark is None
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no")], ids=repr)
+def test_an_error_that_smaller_tiles_do_not_help_is_passed_on(pipeline, photo, error):
+    calls = []
+
+    def failing(name, inputs):
+        calls.append(name)
+        raise error
+
+    broken = copy.copy(pipeline)
+    broken.networks = replace(pipeline.networks, run=failing)
+    with pytest.raises(type(error)):
+        broken.restore(photo, memory="30GB")
+    assert len(calls) == (2 if isinstance(error, MemoryError) else 1)  # whole, and in the smallest tiles

@@ -13,6 +13,7 @@ import torch
 
 from resharp.errors import ConfigError
 from resharp.export.programs import Program
+from resharp.runtime.openvino_graphs import openvino
 
 OPSET = 20
 
@@ -53,13 +54,12 @@ def read_openvino(onnx: Path) -> Any:
     Raises:
         ConfigError: OpenVINO is not installed.
     """
-    openvino = _need("openvino", "openvino")
-    return openvino.convert_model(str(onnx))
+    return openvino().convert_model(str(onnx))
 
 
 def write_openvino(model: Any, path: Path) -> None:
     """An OpenVINO model as an .xml file with its .bin beside it, weights in float32 unless they are int8."""
-    _need("openvino", "openvino").save_model(model, str(path), compress_to_fp16=False)
+    openvino().save_model(model, str(path), compress_to_fp16=False)
 
 
 def _dynamic(program: Program) -> tuple[Any, ...]:

@@ -13,8 +13,8 @@ from resharp.errors import ConfigError
 from resharp.export.int8_openvino import load_nncf, quantise_openvino
 from resharp.runtime.exported import SUFFIXES
 from resharp.runtime.networks import GUIDE, PREDICT, Networks
-from resharp.runtime.onnx_graphs import INSTALL, OnnxGraphs
-from resharp.runtime.openvino_graphs import OpenvinoGraphs
+from resharp.runtime.onnx_graphs import onnx_graphs
+from resharp.runtime.openvino_graphs import openvino_graphs
 from resharp.runtime.pictures import to_network
 
 Inputs = Mapping[str, np.ndarray]
@@ -54,7 +54,7 @@ def quantise(folder: Path, networks: Networks, pictures: Sequence[np.ndarray], b
 
 def open_networks(folder: Path, config: Any, backend: str = "onnx") -> Networks:
     """Guide and predict of a folder that is being made; each stays as it was when it was first run."""
-    opened = OpenvinoGraphs if backend == "openvino" else OnnxGraphs
+    opened = openvino_graphs if backend == "openvino" else onnx_graphs
     return Networks(config, opened({name: folder / f"{name}{SUFFIXES[backend]}" for name in (GUIDE, PREDICT)}))
 
 
@@ -69,7 +69,7 @@ def _onnx_packages() -> tuple[Any, Any]:
         import onnx
         from onnxruntime import quantization
     except ImportError as error:
-        raise ConfigError(f"--int8 needs ONNX Runtime and onnx: {INSTALL}") from error
+        raise ConfigError("--int8 needs ONNX Runtime and onnx: pip install 'resharp[onnx]'") from error
     return onnx, quantization
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ import numpy as np
 
 from resharp.errors import ConfigError
 from resharp.export.graphs import write_openvino
-from resharp.runtime.openvino_graphs import openvino
-
-_TELEMETRY = "openvino_telemetry"
+from resharp.runtime.openvino_graphs import openvino, unreported
 
 
 def quantise_openvino(path: Path, inputs: Sequence[Mapping[str, np.ndarray]]) -> None:
@@ -62,23 +59,10 @@ def load_nncf() -> Any:
         ConfigError: it is not installed.
     """
     try:
-        with _unreported(), redirect_stdout(io.StringIO()):  # where its log goes from then on
+        with unreported(), redirect_stdout(io.StringIO()):  # where its log goes from then on
             import nncf
             import nncf.quantization.range_estimator
     except ImportError as error:
         raise ConfigError("--int8 for openvino needs NNCF: pip install 'resharp[openvino-int8]'") from error
     nncf.set_log_level(logging.ERROR)
     return nncf
-
-
-@contextmanager
-def _unreported() -> Iterator[None]:
-    """Without the package by which NNCF tells its makers of its use, unasked; where it is missing NNCF does without."""
-    before = sys.modules.get(_TELEMETRY)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # what an import takes for "not there"
-    try:
-        yield
-    finally:
-        del sys.modules[_TELEMETRY]
-        if before is not None:
-            sys.modules[_TELEMETRY] = before

@@ -3,70 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from resharp.errors import ConfigError, ModelError
 from resharp.runtime.networks import DENOISE, GUIDE, PREDICT
-from resharp.runtime.threads import thread_count
+from resharp.runtime.opened import Graph, Graphs, library
+from resharp.threads import thread_count
 
 # Where a graph's weights stand in model.safetensors. R, which only training needs, is in none.
 _WEIGHTS_OF = {GUIDE: "guidance.guides.", PREDICT: "predictor.", DENOISE: "denoiser."}
-INSTALL = "pip install 'resharp[onnx]'"
+NAME = "ONNX Runtime"
+# Else a session keeps the most it ever took, while a large photo is guarded and written: 336 MB at 1280x720, not 100.
+_GIVE_BACK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
+_SILENT = 4  # its errors come as exceptions; these are the lines it would print besides
 
 
 def onnxruntime() -> Any:
-    """The module.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ConfigError(f"--backend onnx needs ONNX Runtime: {INSTALL}") from error
-    return onnxruntime
+    """The module, which sends nothing about its use; see `resharp.runtime.opened.library` for errors."""
+    module = library("onnxruntime", NAME, "onnx")
+    module.disable_telemetry_events()  # its builds for Windows have some
+    return module
 
 
-class OnnxGraphs:
+def onnx_graphs(
+    files: Mapping[str, Path], weights: Mapping[str, np.ndarray] | None = None, threads: int | None = None
+) -> Graphs:
     """Graphs by name, opened when they are first run.
 
     Args:
         files: the .onnx file of each.
         weights: tensors that the files leave out, by name; None where they are complete.
+        threads: see `resharp.threads.thread_count`.
 
     Raises:
         ConfigError: ONNX Runtime is not installed.
     """
+    module, count = onnxruntime(), thread_count(threads)
 
-    def __init__(self, files: Mapping[str, Path], weights: Mapping[str, np.ndarray] | None = None) -> None:
-        self._library = onnxruntime()
-        self._files, self._weights = dict(files), weights
-        self._sessions: dict[str, Any] = {}
-
-    def __call__(self, name: str, inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
-        """The outputs of a graph, in order; see `Networks.run`."""
-        session = self._sessions.get(name) or self._open(name)
-        return session.run(None, {key: np.ascontiguousarray(value) for key, value in inputs.items()})
-
-    def _open(self, name: str) -> Any:
-        library, path = self._library, self._files[name]
-        options = library.SessionOptions()
-        options.intra_op_num_threads = thread_count()
-        options.log_severity_level = 3
-        if self._weights is not None:
-            own = {key: value for key, value in self._weights.items() if key.startswith(_WEIGHTS_OF[name])}
-            values = {key: library.OrtValue.ortvalue_from_numpy(value) for key, value in own.items()}
+    def read(name: str, path: Path) -> Graph:
+        options = module.SessionOptions()
+        options.intra_op_num_threads = count
+        options.log_severity_level = _SILENT
+        if weights is not None:
+            own = {key: value for key, value in weights.items() if key.startswith(_WEIGHTS_OF[name])}
+            values = {key: module.OrtValue.ortvalue_from_numpy(value) for key, value in own.items()}
             options.add_external_initializers(list(values), list(values.values()))
+        session = module.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+        def run(inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
+            options = module.RunOptions()
+            options.log_severity_level = _SILENT
+            options.add_run_config_entry(*_GIVE_BACK)
+            return _run(session, dict(inputs), options)
+
+        return run
+
+    return Graphs(files, read, NAME)
+
+
+def _run(session: Any, inputs: Mapping[str, np.ndarray], options: Any) -> Sequence[np.ndarray]:
+    """The outputs. The work is done in another thread, so that Ctrl-C is heard meanwhile; it stops at the next node."""
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(session.run, None, inputs, options)
         try:
-            session = library.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its own kinds, one for each way in which a file can be wrong
-            raise ModelError(f"{path}: not a graph that ONNX Runtime can run ({_line(error)}); export again") from error
-        self._sessions[name] = session
-        return session
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
+            return work.result()
+        except BaseException:
+            options.terminate = True
+            raise

@@ -2,61 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from resharp.errors import ConfigError, ModelError
-from resharp.runtime.threads import thread_count
+from resharp.runtime.opened import Graph, Graphs, library
+from resharp.threads import thread_count
 
-INSTALL = "pip install 'resharp[openvino]'"
+NAME, _TELEMETRY = "OpenVINO", "openvino_telemetry"
 
 
 def openvino() -> Any:
-    """The module.
+    """The module, which sends nothing about its use; see `resharp.runtime.opened.library` for errors."""
+    with unreported():
+        return library("openvino", NAME, "openvino")
 
-    Raises:
-        ConfigError: it is not installed.
+
+@contextmanager
+def unreported() -> Iterator[None]:
+    """Without the package by which OpenVINO and NNCF, when imported, tell their makers so, unasked.
+
+    Where it is missing they do without, and within the block it is missing.
     """
+    before = sys.modules.get(_TELEMETRY)
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # what an import takes for "not there"
     try:
-        import openvino
-    except ImportError as error:
-        raise ConfigError(f"--backend openvino needs OpenVINO: {INSTALL}") from error
-    return openvino
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
+        if before is not None:
+            sys.modules[_TELEMETRY] = before
 
 
-class OpenvinoGraphs:
+def openvino_graphs(files: Mapping[str, Path], threads: int | None = None) -> Graphs:
     """Models by name, opened when they are first run.
 
     Args:
         files: the .xml file of each; its .bin lies beside it.
+        threads: see `resharp.threads.thread_count`.
 
     Raises:
         ConfigError: OpenVINO is not installed.
     """
+    core = openvino().Core()
+    # float32 asked for: where it has bf16, OpenVINO takes that by itself.
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": thread_count(threads)}
 
-    def __init__(self, files: Mapping[str, Path]) -> None:
-        self._core = openvino().Core()
-        self._files = dict(files)
-        self._compiled: dict[str, Any] = {}
+    def read(name: str, path: Path) -> Graph:
+        compiled = core.compile_model(str(path), "CPU", options)
 
-    def __call__(self, name: str, inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
-        """The outputs of a model, in order; see `Networks.run`."""
-        compiled = self._compiled.get(name) or self._open(name)
-        found = compiled({key: np.ascontiguousarray(value) for key, value in inputs.items()})
-        # Copies: the results live in memory that the next call overwrites.
-        return [np.array(found[output]) for output in compiled.outputs]
+        def run(inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
+            found = compiled(dict(inputs))
+            # Copies: the results live in memory that the next call overwrites.
+            return [np.array(found[output]) for output in compiled.outputs]
 
-    def _open(self, name: str) -> Any:
-        # float32 asked for: where it has bf16, OpenVINO takes that by itself.
-        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": thread_count()}
-        path = self._files[name]
-        try:
-            compiled = self._core.compile_model(str(path), "CPU", options)
-        except Exception as error:  # RuntimeError and its own kinds
-            line = " ".join(str(error).split())[:160]
-            raise ModelError(f"{path}: not a model that OpenVINO can run ({line}); export again") from error
-        self._compiled[name] = compiled
-        return compiled
+        return run
+
+    return Graphs(files, read, NAME)
