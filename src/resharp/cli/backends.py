@@ -10,6 +10,7 @@ from ctypes.util import find_library
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resharp.cli.console import describe, note
 from resharp.cli.options import BACKENDS, DEVICES, pick_device
 from resharp.errors import ConfigError, ModelError
 
@@ -25,7 +26,8 @@ def load_pipeline(
 
     Args:
         model: see `DeblurPipeline.from_pretrained`; also a folder made by `resharp export`.
-        backend: one of `BACKENDS`.
+        backend: one of `BACKENDS`; "auto" is an exported folder's own, ONNX Runtime where that is installed, works,
+            has the model's graphs, and no GPU seems to be there, else torch.
         device: one of `DEVICES`; exported graphs run on the CPU.
         threads: on the CPU; None takes the cores that this process may use.
 
@@ -42,19 +44,23 @@ def load_pipeline(
 
     folder = locate_model(model)
     exported = read_export(folder).backend if is_exported(folder) else None
+    if backend == "auto" and exported is None and _prefers_onnx(folder, device):
+        return _onnx_or_torch(folder, model, device, threads)
     if backend == "auto":
-        backend = exported or _fastest(folder, device)
+        backend = exported or "torch"
     if backend != "torch":
         from resharp.runtime.opening import open_graphs
 
         if device not in ("auto", "cpu"):
             raise ConfigError(f"--backend {backend} runs on the CPU; leave out --device {device}, or take torch")
-        if threads is not None:
-            os.environ["OMP_NUM_THREADS"] = str(threads)  # which `resharp.runtime.threads` heeds
-        return open_graphs(folder, backend)
+        return open_graphs(folder, backend, threads)
     if exported is not None:
         how = "it is for other programs" if exported == "torch" else f"give --backend {exported}"
         raise ModelError(f"{folder}: was exported for {exported}; {how}, or name the model that it was made from")
+    return _with_torch(model, device, threads)
+
+
+def _with_torch(model: str | None, device: str, threads: int | None) -> DeblurPipeline:
     where = pick_device(device)
     from resharp.threads import set_threads
 
@@ -64,20 +70,36 @@ def load_pipeline(
     return DeblurPipeline.from_pretrained(model).to(where)
 
 
-def _fastest(folder: Path, device: str) -> str:
-    """ "onnx" where it can run this model and nothing speaks for a GPU, else "torch"; see docs/export.md."""
+def _prefers_onnx(folder: Path, device: str) -> bool:
+    """Whether ONNX Runtime is installed, there are graphs for this model, and nothing speaks for a GPU."""
     if device not in ("auto", "cpu") or (device == "auto" and _may_have_gpu()):
-        return "torch"
+        return False
     if importlib.util.find_spec("onnxruntime") is None:
-        return "torch"
+        return False
     from resharp.model_files import read_config
     from resharp.runtime.exported import shipped_graphs
+    from resharp.runtime.opening import can_restore
 
-    return "torch" if shipped_graphs(read_config(folder)[0].model) is None else "onnx"
+    config = read_config(folder)[0]
+    return can_restore(config) and shipped_graphs(config.model) is not None
+
+
+def _onnx_or_torch(folder: Path, model: str | None, device: str, threads: int | None) -> DeblurPipeline | GraphPipeline:
+    """Graphs where they work, else torch, which tells what is wrong with the model itself."""
+    from resharp.runtime.opening import open_graphs
+
+    try:
+        return open_graphs(folder, "onnx", threads)
+    except Exception as error:
+        instead = _with_torch(model, device, threads)
+        note(f"{describe(error)}; torch runs the model instead")
+        return instead
 
 
 def _may_have_gpu() -> bool:
     """Whether torch might find a GPU here; asking torch itself takes longer than a small photo."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
-    return any(map(os.path.exists, ("/dev/nvidiactl", "/dev/kfd"))) or find_library("nvcuda") is not None
+    # NVIDIA's driver, Jetson's, Windows's within WSL, AMD's.
+    devices = ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")
+    return any(map(os.path.exists, devices)) or find_library("nvcuda") is not None

@@ -63,7 +63,7 @@ def deblur(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="The most memory to hold, as 2GB; default: what is free.")
     ] = None,
-    backend: BackendOption = "torch",
+    backend: BackendOption = "auto",
     spread: Annotated[
         str | None, typer.Option(metavar="PATH", help="Write how much samples differ, as a gray PNG.")
     ] = None,

@@ -22,7 +22,7 @@ BackendOption = Annotated[
     str,
     typer.Option(
         metavar="|".join(BACKENDS),
-        help="What runs the networks; auto takes ONNX Runtime on a CPU if it is installed and has the model's graphs.",
+        help="What runs the networks; auto: ONNX Runtime for photos on a CPU if installed, else torch.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from resharp.picture import Result
     from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
+    from resharp.runtime.pipeline import GraphPipeline
 
 _MADE_BY = {
     "predictor": "made by the initial predictor, this model's default; --part diffusion draws samples",
@@ -23,7 +24,7 @@ _MADE_BY = {
 
 
 def restore_all(
-    pipeline: DeblurPipeline | None,
+    pipeline: DeblurPipeline | GraphPipeline | None,
     jobs: Sequence[Job],
     orders: Orders,
     origin: Origin | None,
@@ -72,7 +73,7 @@ def restore_all(
 
 
 def _restore_one(
-    pipeline: DeblurPipeline | None,
+    pipeline: DeblurPipeline | GraphPipeline | None,
     job: Job,
     orders: Orders,
     origin: Origin | None,

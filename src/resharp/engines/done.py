@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,14 +16,17 @@ from resharp.images.gps import jpeg_without_gps, without_gps
 from resharp.images.photo import Photo
 from resharp.images.reading import read_photo
 from resharp.images.receipts import read_receipt
-from resharp.images.tensors import samples_tensor
-from resharp.pipeline import DeblurPipeline, Restored
 from resharp.provenance import make_receipt
 from resharp.receipt import Origin, Receipt
+from resharp.runtime.pipeline import Made
+
+if TYPE_CHECKING:  # torch stays out where exported graphs do the work
+    from resharp.pipeline import DeblurPipeline
+    from resharp.runtime.pipeline import GraphPipeline
 
 
 def is_done(
-    pipeline: DeblurPipeline,
+    pipeline: DeblurPipeline | GraphPipeline,
     origin: Origin,
     source: Path,
     target: Path,
@@ -34,9 +37,10 @@ def is_done(
 ) -> bool:
     """Whether `target` is what `restore_file` would make of `source`, up to rounding and resharp's version.
 
-    The receipt in it must name the same weights, settings, seed, guard and SHA-256 of the photo. A photo that is
-    passed through is copied and has no receipt: then the copy must be of the same bytes, and looking at the photo
-    must say once more that it is passed through. BMP holds no receipt, so it is never done.
+    The receipt in it must name the same weights, precision, settings, seed, guard and SHA-256 of the photo; device,
+    backend and version may differ, since their results do by rounding alone. A photo that is passed through is copied
+    and has no receipt: then the copy must be of the same bytes, and looking at the photo must say once more that it is
+    passed through. BMP holds no receipt, so it is never done.
 
     Raises:
         ImageError, DataError: the photo cannot be read.
@@ -57,7 +61,7 @@ def is_done(
     if found is None and not _is_copy(source, target, strip_gps):
         return False
     if chosen.output != "input":
-        passes = guard and assess_input(samples_tensor(read_photo(source))).motion_blur == "none"
+        passes = guard and assess_input(read_photo(source).planes).motion_blur == "none"
         if not passes:
             return False
         chosen = pipeline.choose(output="input")
@@ -65,10 +69,15 @@ def is_done(
 
 
 def _inputs(
-    pipeline: DeblurPipeline, origin: Origin, chosen: Preset, source: Path, settings: Mapping[str, Any], guard: bool
+    pipeline: DeblurPipeline | GraphPipeline,
+    origin: Origin,
+    chosen: Preset,
+    source: Path,
+    settings: Mapping[str, Any],
+    guard: bool,
 ) -> dict[str, Any]:
     """What a receipt would say of everything that decides the pixels."""
-    expected = Restored(None, None, chosen.output, chosen)  # type: ignore[arg-type]  # of no pixels yet
+    expected = Made(None, None, chosen.output, chosen)  # type: ignore[arg-type]  # of no pixels yet
     guard = guard and chosen.output != "input"
     nothing = np.zeros((1, 1, 3), dtype=np.uint8)
     seed = settings.get("seed", 0)

@@ -13,6 +13,7 @@ from resharp.files import is_there
 if TYPE_CHECKING:
     from resharp.pipeline import DeblurPipeline
     from resharp.receipt import Origin
+    from resharp.runtime.pipeline import GraphPipeline
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,12 @@ class Orders:
 
 
 def already_done(
-    pipeline: DeblurPipeline | None, origin: Origin | None, source: Path, target: Path, orders: Orders, name: str
+    pipeline: DeblurPipeline | GraphPipeline | None,
+    origin: Origin | None,
+    source: Path,
+    target: Path,
+    orders: Orders,
+    name: str,
 ) -> bool:
     """Whether there is nothing to do.
 
