@@ -67,7 +67,7 @@ def test_a_file_that_cannot_be_read_is_told_in_a_line_and_tried_again():
             graphs("guide", {})
         line = str(caught.value)
         assert line.startswith("guide.onnx: not a graph that Runner can run (no graph at all!!")
-        assert line.endswith("); export again")
+        assert line.endswith("); export again, or update Runner")
         assert len(line) < 300
 
 

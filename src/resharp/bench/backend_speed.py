@@ -72,7 +72,7 @@ def settings_of(steps: int | None) -> dict[str, Any]:
 def _graphs(wanted: dict[str, Any]) -> tuple[Restore, str]:
     from resharp.runtime.opening import open_graphs
 
-    pipeline = open_graphs(Path(wanted["folder"]), wanted["way"])
+    pipeline = open_graphs(Path(wanted["folder"]), wanted["way"], wanted["threads"])
     asked = settings_of(wanted["steps"])
 
     def restore(picture: np.ndarray) -> np.ndarray:

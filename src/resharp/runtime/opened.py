@@ -63,7 +63,8 @@ class Graphs:
             except Exception as error:  # its own kinds, one for each way in which a file can be wrong
                 _raise_memory_error(error)
                 raise ModelError(
-                    f"{path}: not a graph that {self._name} can run ({_line(error)[:160]}); export again"
+                    f"{path}: not a graph that {self._name} can run ({_line(error)[:160]}); export again, "
+                    f"or update {self._name}"
                 ) from error
         return self._opened[name]
 
