@@ -57,7 +57,9 @@ def cell_means(image: np.ndarray, side: int) -> np.ndarray:
         starts = np.arange(0, length, side)
         whole = length // side * side
         lines = [_part(image, axis, slice(offset, whole, side)) for offset in range(side)]
-        total = sum(lines[1:], start=lines[0].copy())
+        total = lines[0] + lines[1] if side > 1 else lines[0].copy()
+        for line in lines[2:]:
+            total += line
         if whole < length:
             rest = _part(image, axis, slice(whole, None)).sum(axis=axis, keepdims=True)
             total = np.concatenate([total, rest], axis=axis)

@@ -19,6 +19,8 @@ CLIPPED_BELOW, CLIPPED_ABOVE = 0.02, 0.98  # blocks outside have lost part of th
 DARK_BELOW = 0.1
 SATURATED_FROM = 253 / 255  # JPEG moves clipped white by a level or two
 FLAT_DEVIATION = 2 / 255
+_SHADES = 32  # of each channel, when colours are counted
+_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,21 @@ class Measures:
 def measure(image: Any) -> Measures:
     """Measures of (1, 3, H, W) in [0, 1] or samples, array or tensor, any size."""
     image = as_samples(image)
-    tiles = [gray(cut(image, place)) for place in _even_tiles(image)]
-    blocks = np.concatenate([_block_statistics(tile) for tile in tiles], axis=1)  # (3, N): mean, deviation, noise
+    tiles = [cut(image, place) for place in _even_tiles(image)]
+    blocks = np.concatenate([_block_statistics(gray(tile)) for tile in tiles], axis=1)  # (3, N): mean, deviation, noise
     noise = _noise(blocks[0], blocks[2])
     flat = (blocks[1] < FLAT_DEVIATION + 1.2 * noise).mean() if blocks.shape[1] else 1.0
     step = max(1, int((image.shape[-1] * image.shape[-2] / MOST_PIXELS) ** 0.5))
-    pixels = np.ascontiguousarray(as_array(image[:, :, ::step, ::step]))
-    equal = [np.rint(as_array(cut(image, place)) * 255) for place in _even_tiles(image)]
+    pixels = image[:, :, ::step, ::step]
+    dark, saturated, colours = _counts(pixels)
+    count = pixels.shape[-2] * pixels.shape[-1]
     return Measures(
         noise_sigma=noise,
-        dark_share=float((gray(pixels) < DARK_BELOW).mean()),
-        saturated_share=float((pixels.max(axis=1) >= SATURATED_FROM).mean()),
+        dark_share=dark / count,
+        saturated_share=saturated / count,
         flat_share=float(flat),
-        colours=_colours(pixels),
-        equal_share=sum(map(_equal_share, equal)) / len(equal),
+        colours=_colours(colours),
+        equal_share=sum(map(_equal_share, tiles)) / len(tiles),
     )
 
 
@@ -85,17 +88,38 @@ def _noise(mean: np.ndarray, noise: np.ndarray) -> float:
     return float(np.quantile(usable, NOISE_QUANTILE)) if len(usable) else 0.0
 
 
-def _colours(pixels: np.ndarray) -> int:
-    red, green, blue = np.clip(np.rint(pixels[0] * 31), 0, 31).astype(np.int32)
-    counts = np.bincount((red * 1024 + green * 32 + blue).ravel(), minlength=1)
+def _counts(pixels: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """How many of (1, 3, H, W) are dark, how many saturated, and how many have each of 32,768 colours."""
+    dark = saturated = 0
+    colours = np.zeros(_SHADES**3, dtype=np.int64)
+    for top in range(0, pixels.shape[-2], _ROWS_AT_ONCE):
+        rows = np.ascontiguousarray(as_array(pixels[0, :, top : top + _ROWS_AT_ONCE]))
+        dark += int(np.count_nonzero(gray(rows[None]) < DARK_BELOW))
+        saturated += int(np.count_nonzero(rows.max(axis=0) >= SATURATED_FROM))
+        rows = np.rint(rows * np.float32(_SHADES - 1))
+        red, green, blue = np.clip(rows, 0, _SHADES - 1, out=rows).astype(np.int32)
+        red *= _SHADES
+        red += green
+        red *= _SHADES
+        red += blue
+        colours += np.bincount(red.ravel(), minlength=len(colours))
+    return dark, saturated, colours
+
+
+def _colours(counts: np.ndarray) -> int:
+    """How many colours, the most frequent first, hold nine tenths of what was counted."""
     held = np.cumsum(np.sort(counts)[::-1])
     return int((held < 0.9 * held[-1]).sum()) + 1
 
 
-def _equal_share(levels: np.ndarray) -> float:
-    """Share of pixels of (1, 3, h, w) that equal their right and lower neighbours."""
-    if min(levels.shape[-2:]) < 2:
+def _equal_share(tile: np.ndarray) -> float:
+    """Share of pixels of (1, 3, h, w), in 255 levels, that equal their right and lower neighbours."""
+    if min(tile.shape[-2:]) < 2:
         return 1.0
-    here = levels[..., :-1, :-1]
-    same = ((here == levels[..., :-1, 1:]) & (here == levels[..., 1:, :-1])).all(axis=1)
-    return float(same.mean())
+    same = np.ones((tile.shape[-2] - 1, tile.shape[-1] - 1), dtype=bool)
+    for channel in tile[0]:
+        levels = np.ascontiguousarray(channel) if tile.dtype == np.uint8 else np.rint(as_array(channel) * 255)
+        here = levels[:-1, :-1]
+        same &= here == levels[:-1, 1:]
+        same &= here == levels[1:, :-1]
+    return np.count_nonzero(same) / same.size

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from resharp.assessment.arrays import as_array
+from resharp.assessment.arrays import as_array, as_samples
+from resharp.images.photo import as_floats
 
 TILE_PX = 192
 # 24 tiles are 0.9 megapixels: all of a small photo, and a tenth of a second of work for a large one.
 MOST_TILES = 24
 # Tiles are chosen from at most this many places, evenly spread.
 MOST_PLACES = 12
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def spread_places(length: int, tile_px: int, most: int = MOST_PLACES) -> list[int]:
@@ -34,10 +36,11 @@ def busiest_tiles(image: Any, tile_px: int = TILE_PX, most: int = MOST_TILES) ->
     found: list[tuple[float, int, int]] = []
     for top in spread_places(height, tile_px):
         for left in spread_places(width, tile_px):
-            tile = as_array(green[top : top + tile_px, left : left + tile_px])
+            tile = green[top : top + tile_px, left : left + tile_px]
             # Every fourth line is enough to rank tiles, and reads a quarter of the memory.
-            across = np.abs(np.diff(tile[::4], axis=1)).sum() / max(1, tile[::4].shape[0])
-            down = np.abs(np.diff(tile[:, ::4], axis=0)).sum() / max(1, tile[:, ::4].shape[1])
+            rows, columns = as_array(tile[::4]), as_array(tile[:, ::4])
+            across = np.abs(np.diff(rows, axis=1)).sum() / max(1, rows.shape[0])
+            down = np.abs(np.diff(columns, axis=0)).sum() / max(1, columns.shape[1])
             found.append((-float(across + down), top, left))
     return [(top, left) for _, top, left in sorted(found)[:most]]
 
@@ -50,5 +53,8 @@ def cut(image: Any, place: tuple[int, int], tile_px: int = TILE_PX) -> Any:
 
 def gray(image: Any) -> np.ndarray:
     """Rec. 601 luma of (1, 3, H, W), (H, W), gamma-encoded as its input."""
-    red, green, blue = as_array(image)[0]
-    return np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
+    channels = as_samples(image)[0]
+    luma = as_floats(channels[0]) * _LUMA[0]
+    for channel, weight in zip(channels[1:], _LUMA[1:], strict=True):
+        luma += as_floats(channel) * weight
+    return luma
