@@ -1,24 +1,33 @@
 """Protections that hold for any model: what a result may not do to a photo.
 
-All work is done in strips of rows, so that nothing else is as large as the photo and its result.
+All work is done in strips of rows, of which the processor's cache holds some, so that nothing else is as large as the
+photo and its result: what is known of 4x4 px takes some 3 bytes a pixel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from resharp.assessment.arrays import as_array, as_two_pictures
-from resharp.assessment.flat import CELL_PX, flat_weights, limited_change
+from resharp.assessment.arrays import as_array, as_planes, as_two_pictures, cell_means
+from resharp.assessment.flat import (
+    CELL_PX,
+    Cells,
+    allowed_shares,
+    flatness,
+    limited_change,
+    low_frequencies,
+    products,
+    roughness,
+)
 from resharp.assessment.report import InputReport
+from resharp.assessment.threads import for_each
 
-STRIP_PX = 512
-# Wider photos get lower strips, so that the work on one takes no more than some 0.5 GB.
-WIDEST_PX = 6000
-HALO_PX = 64  # how far beyond a strip its statistics look; more than flat.py's reach
+STRIP_PX = 512  # the most rows of a strip
+ROWS_PX = 4 * CELL_PX  # a strip is a multiple of so many
+STRIP_PIXELS = 1 << 16  # where a photo is wide: a few arrays of so many pixels stay in a processor's cache
 # Changing a photo that may be sharp: the root mean square kept below this leaves 40 dB after rounding to 8 bits.
 UNSURE_CHANGE = 0.0095
 # A gray photo's channels differ by no more than this (a level of 255, and JPEG's rounding).
@@ -40,7 +49,9 @@ class Guarded:
     notes: tuple[str, ...]
 
 
-def guard(blurry: Any, restored: Any, report: InputReport, *, out: np.ndarray | None = None) -> Guarded:
+def guard(
+    blurry: Any, restored: Any, report: InputReport, *, out: np.ndarray | None = None, threads: int = 1
+) -> Guarded:
     """Take back what a result should not have done. Deterministic; the same for every model.
 
     1. Without motion blur the photo is returned as it was; where that is not sure, the change is scaled down to
@@ -54,6 +65,7 @@ def guard(blurry: Any, restored: Any, report: InputReport, *, out: np.ndarray | 
             `out`.
         report: `assess_input(blurry)`.
         out: float32, where the image is put; may be `restored` itself. None makes a new one.
+        threads: how many work on it; the result is the same.
 
     Raises:
         ValueError: the shapes differ or are not (1, 3, H, W).
@@ -63,50 +75,102 @@ def guard(blurry: Any, restored: Any, report: InputReport, *, out: np.ndarray | 
         photo = np.array(as_array(blurry))
         same = np.array_equal(photo, as_array(restored))
         return Guarded(photo, float(same), () if same else ("no motion blur found: the photo is unchanged",))
-    is_gray = _is_gray(blurry)
+    passes = _Passes(blurry, restored, threads)
     image = np.empty(blurry.shape, dtype=np.float32) if out is None else out
-    asked = kept = 0.0
-    # Rows that the next strip looks back at, as they were: `out` may be overwriting them.
-    behind = as_array(restored[..., :0, :])
-    for top, bottom, above, below in _strips(blurry.shape):
-        photo = as_array(blurry[..., above:below, :])
-        result = np.concatenate([behind, as_array(restored[..., top:below, :])], axis=-2)
-        behind = np.array(as_array(restored[..., max(0, bottom - HALO_PX) : bottom, :]))
-        change = np.nan_to_num(np.clip(result, 0, 1) - photo)
-        own = slice(top - above, bottom - above)
-        asked += _energy(change[..., own, :])
-        if is_gray:
-            change = np.repeat(change.mean(axis=1, keepdims=True), 3, axis=1)
-        change = limited_change(photo, change, flat_weights(photo, report.noise_sigma))[..., own, :]
-        image[..., top:bottom, :] = np.clip(photo[..., own, :] + change, 0, 1)
-        kept += _energy(image[..., top:bottom, :] - photo[..., own, :])
+    cells, asked = passes.cells(report.noise_sigma)
+    kept = passes.limit(cells, passes.allowed(cells), image)
     notes = ["flat areas kept their colour and grain"] if kept < 0.8 * asked else []
     if report.motion_blur == "unsure":
         size = (kept / blurry.size) ** 0.5
         if size > UNSURE_CHANGE:
-            share = np.float32(UNSURE_CHANGE / size)
-            for top, bottom, _, _ in _strips(blurry.shape):
-                photo, rows = as_array(blurry[..., top:bottom, :]), image[..., top:bottom, :]
-                rows += (1 - share) * (photo - rows)
+            passes.shrink(image, UNSURE_CHANGE / size)
             kept *= (UNSURE_CHANGE / size) ** 2
             notes.append(NOT_SURE)
     return Guarded(image, min(1.0, (kept / asked) ** 0.5) if asked else 1.0, tuple(notes))
 
 
+class _Passes:
+    """Passes over a photo and a result in strips of rows; what one strip gives does not depend on others."""
+
+    def __init__(self, blurry: np.ndarray, restored: np.ndarray, threads: int) -> None:
+        self.blurry, self.restored, self.threads = blurry, restored, threads
+        self.strips = _strips(blurry.shape)
+        self.is_gray = all(_is_gray(self._photo(rows)) for rows in self.strips)
+
+    def cells(self, noise_sigma: float) -> tuple[Cells, float]:
+        """Means over cells, and the energy of the change that the model made."""
+
+        def look(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+            photo = self._photo(rows)
+            change = _change(photo, as_array(self.restored[..., rows, :]))
+            energy, mean = _energy(change), cell_means(photo, CELL_PX)
+            return mean, roughness(photo, mean), cell_means(self._toned(change), CELL_PX), energy
+
+        *found, energies = zip(*for_each(look, self.strips, self.threads), strict=True)
+        mean, rough, change = (np.concatenate(parts, axis=-2) for parts in found)
+        flat = flatness(mean, rough, noise_sigma)
+        return Cells(flat, low_frequencies(mean), low_frequencies(change)), sum(energies)
+
+    def allowed(self, cells: Cells) -> np.ndarray:
+        """See `allowed_shares`."""
+
+        def look(rows: slice) -> np.ndarray:
+            return products(*self._photo_and_change(rows), cells, rows.start)
+
+        return allowed_shares(np.concatenate(for_each(look, self.strips, self.threads), axis=-2))
+
+    def limit(self, cells: Cells, allowed: np.ndarray, image: np.ndarray) -> float:
+        """Put what the limits leave of the result into `image`, and return the energy of that change."""
+
+        def put(rows: slice) -> float:
+            photo, change = self._photo_and_change(rows)
+            change = limited_change(change, cells, allowed, rows.start)
+            change += photo
+            np.clip(change, 0, 1, out=image[..., rows, :])
+            return _energy(image[..., rows, :] - photo)
+
+        return sum(for_each(put, self.strips, self.threads))
+
+    def shrink(self, image: np.ndarray, share: float) -> None:
+        """Leave only this share of the change in `image`."""
+
+        def put(rows: slice) -> None:
+            part = image[..., rows, :]
+            part += (1 - np.float32(share)) * (self._photo(rows) - part)
+
+        for_each(put, self.strips, self.threads)
+
+    def _photo(self, rows: slice) -> np.ndarray:
+        return as_planes(self.blurry[..., rows, :])
+
+    def _photo_and_change(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        photo = self._photo(rows)
+        return photo, self._toned(_change(photo, as_array(self.restored[..., rows, :])))
+
+    def _toned(self, change: np.ndarray) -> np.ndarray:
+        """Without colours, of a gray photo."""
+        return np.repeat(change.mean(axis=1, keepdims=True), 3, axis=1) if self.is_gray else change
+
+
+def _change(photo: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """From a photo's rows to a result's, (1, 3, H, W); none where the result, or the photo, is no number."""
+    change = np.clip(result, 0, 1)
+    change -= photo
+    if np.isnan(change.min()):
+        np.copyto(change, 0, where=np.isnan(change))
+    return change
+
+
 def _energy(change: np.ndarray) -> float:
-    return float(np.square(change).sum(dtype=np.float64))
+    return float(np.square(change).sum())
 
 
-def _strips(shape: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
-    """Rows [top, bottom) and, around them, what their statistics see; beginnings are multiples of 4."""
+def _strips(shape: tuple[int, ...]) -> list[slice]:
+    """Rows of a picture in turn, a multiple of 4 but for the last."""
     height, width = shape[-2:]
-    lower = max(HALO_PX, STRIP_PX * WIDEST_PX // width // CELL_PX * CELL_PX)
-    step = STRIP_PX if width <= WIDEST_PX else lower
-    for top in range(0, height, step):
-        bottom = min(height, top + step)
-        yield top, bottom, max(0, top - HALO_PX), min(height, bottom + HALO_PX)
+    step = max(ROWS_PX, min(STRIP_PX, STRIP_PIXELS // width // ROWS_PX * ROWS_PX))
+    return [slice(top, min(height, top + step)) for top in range(0, height, step)]
 
 
-def _is_gray(image: np.ndarray) -> bool:
-    rows = (as_array(image[..., top:bottom, :]) for top, bottom, _, _ in _strips(image.shape))
-    return all(bool((row.max(axis=1) - row.min(axis=1) <= GRAY_WITHIN).all()) for row in rows)
+def _is_gray(rows: np.ndarray) -> bool:
+    return bool((rows.max(axis=1) - rows.min(axis=1) <= GRAY_WITHIN).all())

@@ -122,4 +122,4 @@ def _equal_share(tile: np.ndarray) -> float:
         here = levels[:-1, :-1]
         same &= here == levels[:-1, 1:]
         same &= here == levels[1:, :-1]
-    return np.count_nonzero(same) / same.size
+    return float(np.count_nonzero(same) / same.size)
