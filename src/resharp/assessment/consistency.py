@@ -10,12 +10,15 @@ import numpy as np
 from resharp.assessment.arrays import as_array, as_two_pictures, window_means
 from resharp.assessment.kernel_fit import blur, fit_kernels
 from resharp.assessment.measures import measure
+from resharp.assessment.threads import for_each
 from resharp.assessment.tiles import busiest_tiles, cut, spread_places
 
 KERNEL_PX = 31
 VALID_PX = 128  # side of what is compared in each tile
 MOST_TILES = 6  # of each kind: where the input is busiest, and where the result differs most from it
+TILES_AT_ONCE = 4  # so many fit into a processor's cache, with their transforms
 GAMMA = 2.2
+_ENCODING = np.float32(1 / GAMMA)
 DETAIL_PX = 31  # detail is what a mean over this many pixels leaves
 # Below a level or two of 255 there is no detail to explain.
 LEAST_DETAIL = 2 / 255
@@ -40,7 +43,9 @@ class Consistency:
     kernels: np.ndarray
 
 
-def reblur_consistency(blurry: Any, restored: Any, noise_sigma: float | None = None) -> Consistency:
+def reblur_consistency(
+    blurry: Any, restored: Any, noise_sigma: float | None = None, *, threads: int = 1
+) -> Consistency:
     """Find, tile by tile, the small kernel that best turns the result back into the input, and what it leaves.
 
     A result that is the input explains it fully: this tells invented content, not missing sharpness.
@@ -48,6 +53,7 @@ def reblur_consistency(blurry: Any, restored: Any, noise_sigma: float | None = N
     Args:
         blurry, restored: (1, 3, H, W) in [0, 1] or samples, arrays or tensors, any size.
         noise_sigma: the input's noise on [0, 1]; None estimates it.
+        threads: how many work on it; what is found is the same.
 
     Raises:
         ValueError: the shapes differ or are not (1, 3, H, W).
@@ -59,23 +65,22 @@ def reblur_consistency(blurry: Any, restored: Any, noise_sigma: float | None = N
     kernel_px = min(KERNEL_PX, max(1, min(height, width) // 4 - 1 | 1))
     tile_px = VALID_PX + kernel_px - 1
     places = _places(blurry, restored, tile_px)
-    light = [np.concatenate([_light(_cut(image, place, tile_px)) for place in places]) for image in (blurry, restored)]
-    kernels = fit_kernels(light[1], light[0], kernel_px)
-    identity = np.zeros_like(kernels)
-    identity[:, kernel_px // 2, kernel_px // 2] = 1
-    left, detail = _residual(light, kernels)
-    left_as_is, _ = _residual(light, identity)
-    # The fit is regularised and stops early; no blur at all is a kernel too.
-    better = left_as_is <= left
-    kernels = np.where(better[:, None, None], identity, kernels)
-    excess = np.maximum(np.minimum(left, left_as_is) - noise_sigma**2, 0)
+
+    def look(some: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
+        tiles = ([_cut(image, place, tile_px) for place in some] for image in (blurry, restored))
+        return _fitted(*tiles, kernel_px)
+
+    groups = [places[i : i + TILES_AT_ONCE] for i in range(0, len(places), TILES_AT_ONCE)]
+    parts = zip(*for_each(look, groups, threads), strict=True)
+    left, detail, change, kernels = (np.concatenate(part) for part in parts)
+    excess = np.maximum(left - noise_sigma**2, 0)
     share = excess / (np.maximum(detail - noise_sigma**2, 0) + LEAST_DETAIL**2)
     explained = 1 - np.minimum(share, 1)
     tops, lefts = (spread_places(side, tile_px) for side in (height, width))
     found = np.full((len(tops), len(lefts)), np.nan, dtype=np.float32)
     for place, value in zip(places, explained, strict=True):
         found[tops.index(place[0]), lefts.index(place[1])] = value
-    return Consistency(float(explained.mean()), _change(blurry, restored, places, tile_px), found, kernels)
+    return Consistency(float(explained.mean()), float(np.sqrt(np.mean(change))), found, kernels)
 
 
 def _places(blurry: np.ndarray, restored: np.ndarray, tile_px: int) -> list[tuple[int, int]]:
@@ -93,9 +98,29 @@ def _cut(image: np.ndarray, place: tuple[int, int], tile_px: int) -> np.ndarray:
     return as_array(cut(image, place, tile_px))
 
 
-def _change(blurry: np.ndarray, restored: np.ndarray, places: list[tuple[int, int]], tile_px: int) -> float:
-    squares = [np.square(_cut(restored, p, tile_px) - _cut(blurry, p, tile_px)).mean() for p in places]
-    return float(np.sqrt(np.mean(squares)))
+def _fitted(blurry: list[np.ndarray], restored: list[np.ndarray], kernel_px: int) -> tuple[np.ndarray, ...]:
+    """What T tiles (1, 3, h, w) in [0, 1] give, each by itself.
+
+    Returns:
+        left, detail, change: (T,), mean squares of what the best kernel leaves unexplained, of the input's detail, and
+        of the difference between result and input; kernels: (T, K, K).
+    """
+    change = np.array([np.square(after - before).mean() for before, after in zip(blurry, restored, strict=True)])
+    target, result = (np.concatenate([_light(tile) for tile in tiles]) for tiles in (blurry, restored))
+    kernels = fit_kernels(result, target, kernel_px)
+    inner = slice(kernel_px // 2, -(kernel_px // 2) or None)
+    target, as_is = target[:, inner, inner], result[:, inner, inner]
+    seen = np.power(target, _ENCODING)
+    usable = ((seen > DARKEST) & (seen < BRIGHTEST)).astype(np.float32)
+    # A tile that is clipped throughout is compared throughout.
+    usable[usable.mean(axis=(1, 2)) < 0.05] = 1
+    detail = _mean_square(seen - window_means(seen, DETAIL_PX), usable)
+    left, left_as_is = (_mean_square(_encoded(light) - seen, usable) for light in (blur(result, kernels), as_is))
+    # The fit is regularised and stops early; no blur at all is a kernel too.
+    better = left_as_is <= left
+    kernels[better] = 0
+    kernels[better, kernel_px // 2, kernel_px // 2] = 1
+    return np.minimum(left, left_as_is), detail, change, kernels
 
 
 def _light(tile: np.ndarray) -> np.ndarray:
@@ -104,19 +129,10 @@ def _light(tile: np.ndarray) -> np.ndarray:
     return (np.float32(0.2126) * red + np.float32(0.7152) * green + np.float32(0.0722) * blue)[None]
 
 
-def _residual(light: list[np.ndarray], kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean square of what the kernels leave unexplained, and of the input's detail, per tile, gamma-encoded."""
-    size = kernels.shape[-1]
-    target, result = light
-    height, width = target.shape[-2:]
-    half = size // 2
-    encoding = np.float32(1 / GAMMA)
-    seen = np.power(target[:, half : height - half, half : width - half], encoding)
-    guess = np.power(np.clip(blur(result, kernels), 0, 1), encoding)
-    usable = ((seen > DARKEST) & (seen < BRIGHTEST)).astype(np.float32)
-    # A tile that is clipped throughout is compared throughout.
-    usable[usable.mean(axis=(1, 2)) < 0.05] = 1
-    smooth = window_means(seen, DETAIL_PX)
-    parts = (np.square(guess - seen), np.square(seen - smooth))
-    left, detail = ((part * usable).sum(axis=(1, 2)) / usable.sum(axis=(1, 2)) for part in parts)
-    return left, detail
+def _encoded(light: np.ndarray) -> np.ndarray:
+    return np.power(np.clip(light, 0, 1), _ENCODING)
+
+
+def _mean_square(difference: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Per tile, of (T, h, w)."""
+    return (np.square(difference) * usable).sum(axis=(1, 2)) / usable.sum(axis=(1, 2))

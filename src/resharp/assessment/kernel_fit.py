@@ -39,21 +39,21 @@ def fit_kernels(result: Any, blurred: Any, size_px: int) -> np.ndarray:
     window = _window(result)
     x, y = _gradients(result), _gradients(blurred)  # (T, 2, H - 1, W - 1)
     shape = (_fast_length(x.shape[-2] + size_px), _fast_length(x.shape[-1] + size_px))
-    x_hat, xw_hat = np.fft.rfft2(x, s=shape), np.fft.rfft2(x * window, s=shape)
+    x_hat, xw_hat = _transform(x, shape), _transform(x * window, shape)
     power = np.square(xw_hat.real) + np.square(xw_hat.imag)
-    lags = _centred(np.fft.irfft2(power.sum(1), s=shape), 2 * size_px - 1)
+    lags = _lags(power.sum(1), shape, 2 * size_px - 1)
     energy = np.maximum(lags[:, size_px - 1, size_px - 1], np.float32(1e-12))[:, None, None]
     lags = lags / energy
     target = y * window
-    for steps in ROUNDS:
-        correlation = (xw_hat.conj() * np.fft.rfft2(target, s=shape)).sum(1)
-        goal = _centred(np.fft.irfft2(correlation, s=shape), size_px) / energy
-        kernel = _solve(lags, goal, kernel, steps)
-        # With this target the exact kernel of consistent data solves the convolution model exactly.
-        k_hat = _kernel_spectrum(kernel, shape)[:, None]
-        inside = np.fft.irfft2(k_hat * x_hat, s=shape)[..., : x.shape[-2], : x.shape[-1]] * window
-        whole = np.fft.irfft2(k_hat * xw_hat, s=shape)[..., : x.shape[-2], : x.shape[-1]]
-        target = y * window + whole - inside
+    inside = slice(x.shape[-2]), slice(x.shape[-1])
+    for number, steps in enumerate(ROUNDS):
+        if number > 0:
+            # With this target the exact kernel of consistent data solves the convolution model exactly.
+            k_hat = _kernel_spectrum(kernel, shape)[:, None]
+            whole = _inverse(k_hat * xw_hat, shape, *inside)
+            target = y * window + whole - _inverse(k_hat * x_hat, shape, *inside) * window
+        correlation = (xw_hat.conj() * _transform(target, shape)).sum(1)
+        kernel = _solve(lags, _lags(correlation, shape, size_px) / energy, kernel, steps)
     return kernel
 
 
@@ -62,8 +62,8 @@ def blur(tiles: Any, kernels: Any) -> np.ndarray:
     tiles, kernels = as_array(tiles), as_array(kernels)
     size = kernels.shape[-1]
     shape = (_fast_length(tiles.shape[-2]), _fast_length(tiles.shape[-1]))
-    product = np.fft.rfft2(tiles, s=shape) * np.fft.rfft2(kernels, s=shape)
-    return np.fft.irfft2(product, s=shape)[:, size - 1 : tiles.shape[-2], size - 1 : tiles.shape[-1]]
+    product = _transform(tiles, shape) * _transform(kernels, shape)
+    return _inverse(product, shape, slice(size - 1, tiles.shape[-2]), slice(size - 1, tiles.shape[-1]))
 
 
 def _fast_length(least: int) -> int:
@@ -90,18 +90,39 @@ def _window(tiles: np.ndarray) -> np.ndarray:
     return (sides[0][:, None] * sides[1][None]).astype(np.float32)
 
 
+def _transform(image: np.ndarray, shape: tuple[int, int], around: np.ndarray | None = None) -> np.ndarray:
+    """`rfft2` of (..., H, W) at `shape`, in float32.
+
+    Asked to divide by the length, numpy multiplies by a float32; asked not to, by an integer, for which it computes in
+    twice the precision, at five times the price. It is slow too at filling up with zeros.
+
+    around: where rows and columns of a square image go; None is to the beginning.
+    """
+    height, width = image.shape[-2:]
+    padded = np.zeros((*image.shape[:-1], shape[1]), dtype=np.float32)
+    padded[..., slice(width) if around is None else around] = image
+    spectrum = np.zeros((*image.shape[:-2], shape[0], shape[1] // 2 + 1), dtype=np.complex64)
+    spectrum[..., slice(height) if around is None else around, :] = np.fft.rfft(padded, axis=-1, norm="forward")
+    np.fft.fft(spectrum, axis=-2, norm="forward", out=spectrum)
+    spectrum *= np.float32(shape[0] * shape[1])
+    return spectrum
+
+
+def _inverse(spectrum: np.ndarray, shape: tuple[int, int], rows: Any, columns: Any) -> np.ndarray:
+    """Those rows and columns of `irfft2`; of the other rows only the half of the work that all share is done."""
+    lines = np.fft.ifft(spectrum, axis=-2)[..., rows, :]
+    return np.fft.irfft(lines, n=shape[1], axis=-1)[..., columns]
+
+
 def _kernel_spectrum(kernel: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The transform of (T, K, K) with the middle entry at the origin."""
-    half = kernel.shape[-1] // 2
-    padded = np.zeros((kernel.shape[0], *shape), dtype=np.float32)
-    padded[:, : kernel.shape[-2], : kernel.shape[-1]] = kernel
-    return np.fft.rfft2(np.roll(padded, (-half, -half), axis=(1, 2)))
+    return _transform(kernel, shape, np.arange(kernel.shape[-1]) - kernel.shape[-1] // 2)
 
 
-def _centred(correlation: np.ndarray, size: int) -> np.ndarray:
-    """Lags -size // 2 to size // 2 of a circular correlation (T, H, W)."""
-    half = size // 2
-    return np.roll(correlation, (half, half), axis=(1, 2))[:, :size, :size]
+def _lags(spectrum: np.ndarray, shape: tuple[int, int], size: int) -> np.ndarray:
+    """Lags -size // 2 to size // 2 of the circular correlation with this spectrum, (T, size, size)."""
+    around = np.arange(size) - size // 2
+    return _inverse(spectrum, shape, around, around)
 
 
 def _solve(lags: np.ndarray, goal: np.ndarray, kernel: np.ndarray, steps: int) -> np.ndarray:
@@ -113,8 +134,11 @@ def _solve(lags: np.ndarray, goal: np.ndarray, kernel: np.ndarray, steps: int) -
     step = 1 / spectrum.max(axis=(1, 2))[:, None, None]
     point, momentum = kernel, 1.0
     for _ in range(steps):
-        product = np.fft.irfft2(np.fft.rfft2(point, s=shape) * spectrum, s=shape)[:, :size, :size]
-        moved = point - step * (product - goal)
+        transformed = _transform(point, shape)
+        transformed *= spectrum
+        moved = _inverse(transformed, shape, slice(size), slice(size)) - goal
+        moved *= step
+        np.subtract(point, moved, out=moved)
         new = to_simplex(moved.reshape(len(moved), -1)).reshape(kernel.shape)
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
         point = new + np.float32((momentum - 1) / following) * (new - kernel)
@@ -124,9 +148,10 @@ def _solve(lags: np.ndarray, goal: np.ndarray, kernel: np.ndarray, steps: int) -
 
 def to_simplex(values: np.ndarray) -> np.ndarray:
     """The nearest points of (T, N) with entries not negative and sum 1 (Held, Wolfe and Crowder 1974)."""
-    values = np.asarray(values)
-    ordered = np.sort(values, axis=1)[:, ::-1]
-    rank = np.arange(1, values.shape[1] + 1)
-    excess = (np.cumsum(ordered, axis=1, dtype=np.float64) - 1) / rank
-    positive = np.maximum((ordered > excess).sum(axis=1, keepdims=True), 1)
-    return np.maximum(values - np.take_along_axis(excess, positive - 1, axis=1).astype(values.dtype), 0)
+    falling = np.negative(values)  # so that sorting, which is upwards, puts the largest first
+    falling.sort(axis=1)
+    excess = np.cumsum(falling, axis=1, dtype=np.float64)
+    excess += 1
+    excess /= np.arange(1, values.shape[1] + 1)
+    positive = np.maximum(np.count_nonzero(falling < excess, axis=1, keepdims=True), 1)
+    return np.maximum(values + np.take_along_axis(excess, positive - 1, axis=1).astype(values.dtype), 0)
