@@ -93,7 +93,7 @@ ALLOWED = {
         *("errors", "models", "diffusion", "images", "data", "metrics", "evaluate", "assessment", "pipeline", "train"),
     },
     "bench": {
-        *("errors", "models", "diffusion", "images", "data", "evaluate", "picture", "pipeline"),
+        *("errors", "models", "diffusion", "images", "data", "evaluate", "hub", "picture", "pipeline"),
         *("restoration", "runtime", "serialization", "train"),
     },
     "analysis": {

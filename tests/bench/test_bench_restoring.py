@@ -8,7 +8,7 @@ import torch
 from resharp.analysis.cost_count import Size, counted, for_image
 from resharp.assessment import assess_input
 from resharp.bench.launch import launched
-from resharp.bench.restoring import made_photo, pipeline_for
+from resharp.bench.restoring import made_photo, opened, pipeline_for
 from resharp.bench.restoring_spec import RestoringSpec
 from resharp.errors import ConfigError, ResharpError
 from resharp.models.sizes import SIZES
@@ -40,6 +40,18 @@ def test_a_measurement():
     assert row["tile"] is None
 
 
+def test_exported_graphs_do_the_same_work():
+    pytest.importorskip("onnxruntime")
+    torch_row, row = (
+        launched(RestoringSpec(width=96, height=64, repeats=1, backend=name), MODULE) for name in ("torch", "onnx")
+    )
+    assert row["backend"] == "onnx"
+    assert row["multiply_adds"] == torch_row["multiply_adds"]
+    assert row["seconds"] > row["restore_s"] > 0
+    spec = RestoringSpec(backend="onnx")
+    assert opened(spec, pipeline_for(spec)).backend == "onnx"
+
+
 def test_what_cannot_be_measured_is_refused():
     with pytest.raises(ConfigError, match="unknown model size"):
         RestoringSpec("huge")
@@ -49,5 +61,9 @@ def test_what_cannot_be_measured_is_refused():
         RestoringSpec(output="diffusion", sampler="euler")
     with pytest.raises(ConfigError, match="width is 0"):
         RestoringSpec(width=0)
+    with pytest.raises(ConfigError, match="measure msgd-s on cpu with torch"):
+        RestoringSpec("msgd-s", backend="onnx")
+    with pytest.raises(ConfigError, match="allowed: torch, onnx"):
+        RestoringSpec(backend="tensorflow")
     with pytest.raises(ResharpError, match="the predictor needs about"):
         launched(RestoringSpec(width=64, height=64, memory="1MB"), MODULE)

@@ -20,9 +20,11 @@ GRIDS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 SIDE_PX = (384, 256)
 
 
-def specs(*, full: bool, threads: int, device: str = "cpu", memory: str | None = None) -> list[tuple[str, float, Any]]:
+def specs(
+    *, full: bool, threads: int, device: str = "cpu", backend: str = "torch", memory: str | None = None
+) -> list[tuple[str, float, Any]]:
     """(axis, value, spec) of every measurement, the cheapest of each axis first."""
-    base = RestoringSpec(threads=threads, device=device, memory=memory, repeats=1)
+    base = RestoringSpec(threads=threads, device=device, backend=backend, memory=memory, repeats=1)
     small = replace(base, width=SIDE_PX[0], height=SIDE_PX[1])
     made = []
     for axis, grids in GRIDS.items():

@@ -20,17 +20,20 @@ from resharp.bench.restoring_spec import SHIPPED, RestoringSpec
 from resharp.bench.training import flops_of, peak_memory_bytes
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ResharpError
+from resharp.hub import locate_model
 from resharp.images.reading import read_photo
-from resharp.images.tensors import samples_tensor
 from resharp.models.icdpm import ICDPM
 from resharp.models.sizes import size
 from resharp.picture import restore_file
 from resharp.pipeline import DeblurPipeline
+from resharp.runtime.opening import open_graphs
+from resharp.runtime.pipeline import GraphPipeline
 from resharp.serialization import Defaults
 from resharp.train.run_folder import environment
 
 # Operations are counted on a square of this side, a multiple of what every network asks for.
 COUNTED_PX = 256
+_FROM_SPEC = ("size", "backend", "output", "steps", "samples", "width", "height", "images")
 _STRIPE_PX, _BLUR_PX = 40, 9
 
 
@@ -55,6 +58,15 @@ def pipeline_for(spec: RestoringSpec) -> DeblurPipeline:
     model = ICDPM(size(spec.size)).eval()
     output = "diffusion" if model.predictor is None else "predictor"
     return DeblurPipeline(model, NoiseSchedule(), Defaults(output=output)).to(spec.device)
+
+
+def opened(spec: RestoringSpec, pipeline: DeblurPipeline) -> DeblurPipeline | GraphPipeline:
+    """What is timed: the pipeline itself, or the shipped model's graphs.
+
+    Raises:
+        ConfigError: ONNX Runtime is not installed.
+    """
+    return pipeline if spec.backend == "torch" else open_graphs(locate_model(None), spec.backend, spec.threads)
 
 
 def measure(spec: RestoringSpec, folder: Path) -> dict[str, Any]:
@@ -82,6 +94,7 @@ def measure(spec: RestoringSpec, folder: Path) -> dict[str, Any]:
     small = torch.rand(1, 3, COUNTED_PX, COUNTED_PX, generator=torch.Generator().manual_seed(0))
     flops = flops_of(lambda: pipeline.restore(small, **settings)) / COUNTED_PX**2
     flops *= _padded(spec.height, pipeline) * _padded(spec.width, pipeline)
+    timed = opened(spec, pipeline)
     rate = matrix_rate(accelerator, torch.float32)
     if spec.device == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -89,15 +102,15 @@ def measure(spec: RestoringSpec, folder: Path) -> dict[str, Any]:
     for _ in range(spec.repeats):
         begun = time.perf_counter(), time.process_time()
         for i in range(spec.images):
-            tile = restore_file(pipeline, source, folder / f"{i}.jpg", {"seed": 0, **settings}, guard=True).tile
+            tile = restore_file(timed, source, folder / f"{i}.jpg", {"seed": 0, **settings}, guard=True).tile
         synchronise(device)
         seconds.append(time.perf_counter() - begun[0])
         processor_s.append(time.process_time() - begun[1])
-    restore_s = _restoring_s(pipeline, source, settings, spec.repeats) if spec.images == 1 else None
+    restore_s = _restoring_s(timed, device, source, settings, spec.repeats) if spec.images == 1 else None
     rate = max(rate, matrix_rate(accelerator, torch.float32))
     median = statistics.median(seconds)
     return {
-        **{name: getattr(spec, name) for name in ("size", "output", "steps", "samples", "width", "height", "images")},
+        **{name: getattr(spec, name) for name in _FROM_SPEC},
         "sampler": spec.sampler if spec.output == "diffusion" else None,
         "seconds": median,
         "restore_s": restore_s,
@@ -113,13 +126,15 @@ def measure(spec: RestoringSpec, folder: Path) -> dict[str, Any]:
     }
 
 
-def _restoring_s(pipeline: DeblurPipeline, source: Path, settings: dict[str, Any], repeats: int) -> float:
+def _restoring_s(
+    pipeline: DeblurPipeline | GraphPipeline, device: torch.device, source: Path, settings: dict[str, Any], repeats: int
+) -> float:
     """The median time from a photo's samples to the result's floats."""
-    blurry, times = samples_tensor(read_photo(source)), []
+    blurry, times = read_photo(source).planes, []
     for _ in range(repeats):
         start = time.perf_counter()
         pipeline.restore(blurry, **settings)
-        synchronise(pipeline.device)
+        synchronise(device)
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 

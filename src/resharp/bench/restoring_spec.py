@@ -11,6 +11,7 @@ from resharp.models.sizes import SIZES, size
 
 # What ships with the program and can be named beside the untrained sizes.
 SHIPPED = "default"
+BACKENDS = ("torch", "onnx")
 MAX_SIDE_PX = 20_000
 
 
@@ -27,6 +28,7 @@ class RestoringSpec:
         repeats: times each is measured; the median counts.
         memory: as of `resharp deblur --memory`; None is what is free.
         device: "cpu", "cuda" or "mps".
+        backend: "torch", or "onnx", which runs the shipped model on a CPU.
         threads: on the CPU.
 
     Raises:
@@ -47,6 +49,7 @@ class RestoringSpec:
     repeats: int = 3
     memory: str | None = None
     device: str = "cpu"
+    backend: str = "torch"
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -58,6 +61,10 @@ class RestoringSpec:
                 raise ConfigError(f"{name} is {getattr(self, name)}; allowed: 1 to {MAX_SIDE_PX} px")
         if self.sampler not in SAMPLERS:
             raise ConfigError(f"unknown sampler {self.sampler!r}; allowed: {', '.join(SAMPLERS)}")
+        if self.backend not in BACKENDS:
+            raise ConfigError(f"unknown backend {self.backend!r}; allowed: {', '.join(BACKENDS)}")
+        if self.backend == "onnx" and (self.size != SHIPPED or self.device != "cpu"):
+            raise ConfigError(f"onnx runs {SHIPPED} on the CPU; measure {self.size} on {self.device} with torch")
         config = size("msgd-fast" if self.size == SHIPPED else self.size)
         if self.output == "predictor" and config.predictor is None:
             raise ConfigError(f"{self.size} has no initial predictor; measure its diffusion")

@@ -43,6 +43,10 @@ def deblur(
     height: Annotated[int, typer.Option(help="Of the photo, px.")] = 720,
     repeats: Annotated[int, typer.Option(min=1, help="Times each is measured; the median counts.")] = 3,
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="As for deblur.")] = None,
+    backends: Annotated[
+        list[str] | None,
+        typer.Option("--backend", metavar="torch|onnx", help="May be given twice; onnx: default only; default: torch."),
+    ] = None,
     device: DeviceOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: the cores.")] = None,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the JSON object here too.")] = None,
@@ -63,10 +67,14 @@ def deblur(
     common = {"samples": samples, "width": width, "height": height, "repeats": repeats, "memory": memory}
     common |= {"device": where, "threads": threads or usable_cores()}
     specs = []
-    for name in names:
-        specs += [RestoringSpec(name, **common)] * has_predictor(name)
+    ways = [(name, backend) for backend in dict.fromkeys(backends or ["torch"]) for name in names]
+    for name, backend in ways:
+        if backend == "onnx" and not sizes and name != SHIPPED:
+            continue  # of what nobody named, those with graphs
+        each = common | {"backend": backend}
+        specs += [RestoringSpec(name, **each)] * has_predictor(name)
         for sampler in samplers or ["dpm++"]:
-            specs += [RestoringSpec(name, "diffusion", sampler, count, **common) for count in steps or [2]]
+            specs += [RestoringSpec(name, "diffusion", sampler, count, **each) for count in steps or [2]]
     report(_measured(specs), out, as_json, _print)
 
 
@@ -98,6 +106,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
+    table.add_column("run by", no_wrap=True)
     table.add_column("made by", no_wrap=True)
     for name in ("px", "file s", "networks s", "GMAC", "products GFLOP/s", "share", "networks", "processor", "peak GB"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -105,6 +114,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         way = f"{row['steps']} of {row['sampler']}, {row['samples']} samples" if row["sampler"] else "predictor"
         table.add_row(
             row["size"],
+            row["backend"],
             way,
             f"{row['width']}x{row['height']}",
             f"{row['seconds']:.3g}",

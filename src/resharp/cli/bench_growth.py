@@ -26,6 +26,7 @@ def growth(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="To 100 megapixels, 64 samples, 1,000 images: hours.")] = False,
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="As for deblur.")] = None,
+    backend: Annotated[str, typer.Option(metavar="torch|onnx", help="What runs the networks.")] = "torch",
     device: DeviceOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: the cores.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files.")] = False,
@@ -49,7 +50,8 @@ def growth(
     for axis in axes or ():
         if axis not in AXES:
             raise ConfigError(f"unknown axis {axis!r}; allowed: {', '.join(AXES)}")
-    wanted = specs(full=full, threads=threads or usable_cores(), device=pick_device(device).type, memory=memory)
+    where = {"device": pick_device(device).type, "backend": backend, "memory": memory}
+    wanted = specs(full=full, threads=threads or usable_cores(), **where)
     rows, failed = _measured([each for each in wanted if each[0] in (axes or AXES)])
     if rows:
         make_folder(Path(out))
