@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from resharp.errors import DataError, ImageError
-from resharp.receipt import Receipt, file_sha256, pixels_digest
+from resharp.receipt import FORMAT, Receipt, file_sha256, pixels_digest
 
 RECEIPT = Receipt(
     resharp="1.2.3",
@@ -78,7 +78,7 @@ def test_other_json_is_refused(text):
 
 
 def test_a_newer_receipt_asks_for_an_update():
-    data = json.loads(RECEIPT.to_text()) | {"format": 3, "new": 1}
+    data = json.loads(RECEIPT.to_text()) | {"format": FORMAT + 1, "new": 1}
     with pytest.raises(ImageError, match="update resharp"):
         Receipt.from_text(json.dumps(data), "a.png")
 

@@ -10,7 +10,7 @@ import torch
 
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
-from resharp.fitting import choose_tiles
+from resharp.fitting import choose_portions
 from resharp.models.config import ModelConfig
 from resharp.models.footprint import footprint
 from resharp.models.icdpm import ICDPM
@@ -194,7 +194,7 @@ def test_memory_decides_on_tiles(pipeline, shipped, monkeypatch):
     chosen = shipped.choose(output="predictor")
 
     def tile(memory, settings=chosen, shape=shape):
-        found = choose_tiles(shipped.model, settings, shape, memory, cpu)
+        found = choose_portions(shipped.model, settings, shape, memory, cpu).tiles
         return None if found is None else found.most
 
     assert tile("20GB") is None

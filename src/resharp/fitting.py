@@ -1,4 +1,4 @@
-"""Whole or in tiles: what a picture needs, and what memory there is on torch's devices."""
+"""Whole or in tiles, and how many samples at once: what a picture needs, and what memory torch's devices have."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ import torch
 from resharp.diffusion.presets import Preset
 from resharp.memory import HEADROOM, parse_bytes, spare_bytes
 from resharp.models.icdpm import ICDPM
-from resharp.tile_choice import Tiles, tiles_within
+from resharp.tile_choice import Portions, portions_within
 
 
-def choose_tiles(
-    model: ICDPM, settings: Preset, shape: tuple[int, ...], memory: int | str | None, device: torch.device
-) -> Tiles | None:
-    """Tiles with which a picture keeps to the memory; None where it fits as a whole.
+def choose_portions(
+    model: ICDPM,
+    settings: Preset,
+    shape: tuple[int, ...],
+    memory: int | str | None,
+    device: torch.device,
+    *,
+    tile: tuple[int, int] | None = None,
+    batch: int | None = None,
+) -> Portions:
+    """Tiles, and samples drawn together, with which a picture keeps to the memory.
 
     Args:
         shape: (B, 3, H, W).
         memory: the most that this process may hold, bytes or a text as of `parse_bytes`, on a GPU of its memory;
             None is what is free, less a fifth.
+        tile, batch: see `portions_within`; without a batch it is 1 on the CPU, where more gain nothing at the size of
+            photos, and on a GPU all samples.
 
     Raises:
         ConfigError: not even the smallest tiles fit; says what is needed.
@@ -27,7 +36,10 @@ def choose_tiles(
     # What is free is an estimate, and a predictor needs little: it may try.
     may_try = limit is None and settings.output == "predictor"
     in_main = None if device.type == "cpu" else spare_bytes(None)
-    return tiles_within(model.config, settings, shape, _room(device, limit), in_main, may_try=may_try)
+    if batch is None:
+        batch = 1 if device.type == "cpu" else settings.samples
+    room = 0.0 if tile is not None else _room(device, limit)
+    return portions_within(model.config, settings, shape, room, in_main, may_try=may_try, tile=tile, batch=batch)
 
 
 def empty_caches() -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from resharp.diffusion.choices import Choices
+from resharp.diffusion.choices import Choices, check_batch, rounds
 from resharp.diffusion.presets import Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
-from resharp.fitting import choose_tiles, empty_caches
+from resharp.fitting import choose_portions, empty_caches
 from resharp.hub import locate_model
 from resharp.images.tensors import as_tensor, as_unit
 from resharp.inputs import to_tensor
@@ -39,7 +40,7 @@ from resharp.restoration import (
 from resharp.serialization import Defaults, load_model, load_task, save_model
 from resharp.smaller_tiles import made_to_fit
 from resharp.task import Task
-from resharp.tile_choice import Tiles, tiles_for
+from resharp.tile_choice import Portions
 
 
 class DeblurPipeline:
@@ -129,6 +130,7 @@ class DeblurPipeline:
         ensemble: int | None = None,
         fidelity: float | None = None,
         memory: int | str | None = None,
+        batch: int | None = None,
         return_spread: bool = False,
         progress: bool = True,
     ) -> Any:
@@ -151,6 +153,8 @@ class DeblurPipeline:
                 their weighted mean. Without a predictor 1 is the mean of the samples, of which there must be two.
             memory: the most memory that may be held, in bytes or as "2GB"; on a GPU, of the GPU's. A picture that
                 needs more is made in tiles. None is what is free, less a fifth.
+            batch: the most samples drawn in one network call, 1 to 1,000. None is 1 on the CPU, and on a GPU as many
+                as fit. Sample i of a seed has its own noise, whatever is drawn with it; rounding may differ.
             return_spread: return (picture, spread), the spread an (H, W) float array; needs samples >= 2.
             progress: show a bar when the work takes longer than a second.
 
@@ -167,7 +171,8 @@ class DeblurPipeline:
         blurry, back = to_tensor(image)
         doing = "deblurring" if self.task.deblurs else "restoring"
         with progress_after_a_second(doing, enabled=progress) as on_step:
-            restored = self.restore(blurry, quality=quality, seed=seed, memory=memory, on_step=on_step, **asked)
+            asked |= {"quality": quality, "seed": seed, "memory": memory, "batch": batch}
+            restored = self.restore(blurry, on_step=on_step, **asked)
         if restored.remark is not None:
             warnings.warn(restored.remark, RuntimeWarning, stacklevel=2)
         result = back(restored.image)
@@ -186,6 +191,7 @@ class DeblurPipeline:
         seed: int = 0,
         memory: int | str | None = None,
         tile: tuple[int, int] | None = None,
+        batch: int | None = None,
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
         on_sample: OnSample | None = None,
@@ -201,26 +207,29 @@ class DeblurPipeline:
         on_step: called with (network calls done, network calls in all); a mix of an ensemble and the diffusion
             counts the one, then the other.
         on_preview: called with the picture as far as it is known, (B, 3, H, W) in [0, 1]: x0_hat after each step
-            of the diffusion, the mean so far after each orientation of an ensemble.
-        on_sample: called with the number of each sample, from 0, and the sample, (B, 3, H, W) in [0, 1].
+            of the diffusion, of the first of the samples drawn together; the mean so far after each orientation of an
+            ensemble.
+        on_sample: called with the number of each sample, from 0, and the sample, (B, 3, H, W) in [0, 1]; after a
+            batch for each of it.
         """
         settings = self.choose(quality, **asked)  # all are checked before any work is done
+        check_batch(batch)
         blurry = as_tensor(blurry)
         if self.task.scale > 1 or "holes" in self.task.restores:
             blurry = self.task.prepared(as_unit(blurry))
         if settings.output == "input":
             return Restored(as_unit(blurry).float().cpu(), None, "input", settings)
         config, size = self.model.config, (blurry.shape[2], blurry.shape[3])
-        chosen = (self.model, settings, blurry.shape, memory, self.device)
-        tiles = choose_tiles(*chosen) if tile is None else tiles_for(config, tile)
+        given = (self.model, settings, blurry.shape, memory, self.device)
+        portions = choose_portions(*given, tile=tile, batch=batch)
         made = partial(self._made, blurry, settings, seed, (on_step, on_preview, on_sample))
-        return made_to_fit(made, config, size, tiles, empty_caches)
+        return made_to_fit(made, config, size, portions, empty_caches)
 
     def _made(
-        self, blurry: Tensor, settings: Preset, seed: int, watching: tuple[Any, Any, Any], tiles: Tiles | None
+        self, blurry: Tensor, settings: Preset, seed: int, watching: tuple[Any, Any, Any], portions: Portions
     ) -> Restored:
-        """`restore` with its settings decided; without tiles the picture is made as a whole."""
-        on_step, on_preview, on_sample = watching
+        """`restore` with its settings decided."""
+        (on_step, on_preview, on_sample), tiles = watching, portions.tiles
         if tiles is None:
             blurry = as_unit(blurry).to(self.device, torch.float32)
         g = None
@@ -232,11 +241,13 @@ class DeblurPipeline:
             return Restored(g, None, "predictor", settings)
         conditions = condition(self.model, blurry, tiles)
         moments = Moments()
-        for i in range(settings.samples):
-            drawn = self.task.finished(blurry, self.draw(conditions, settings, seed, i, on_step, on_preview))
-            moments.add(drawn)
-            if on_sample is not None:
-                on_sample(i, drawn)
+        for numbers, on_own in rounds(settings.samples, portions.batch, on_step):
+            together = self.draw(conditions, settings, seed, numbers, on_own, on_preview)
+            for i, drawn in zip(numbers, together.chunk(len(numbers)), strict=True):
+                finished = self.task.finished(blurry, drawn)
+                moments.add(finished)
+                if on_sample is not None:
+                    on_sample(i, finished)
         if settings.fidelity is not None and g is None and conditions.g is not None:
             g = self.task.finished(blurry, predicted(conditions)).cpu().contiguous()
         return Restored(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
@@ -247,14 +258,16 @@ class DeblurPipeline:
         conditions: Conditions,
         settings: Preset,
         seed: int,
-        index: int = 0,
+        numbers: Sequence[int] = (0,),
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
     ) -> Tensor:
-        """Sample number `index` of a seed, (B, 3, H, W) in [0, 1] on the CPU; on_step, on_preview as in `restore`."""
+        """Samples of a seed by their numbers, drawn together, (samples B, 3, H, W) in [0, 1] on the CPU.
+
+        on_step, on_preview: as in `restore`, of these samples.
+        """
         grid = torch.from_numpy(self.choices.levels(settings))
-        generator = sample_generator(seed, index)
-        step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))
+        generators = [sample_generator(seed, i) for i in numbers]
         noise = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
-        drawn = diffused(self.model, conditions, grid, settings.sampler, generator, step, noise, on_preview)
+        drawn = diffused(self.model, conditions, grid, settings.sampler, generators, on_step, noise, on_preview)
         return drawn.cpu().contiguous()

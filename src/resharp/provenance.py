@@ -12,7 +12,7 @@ from resharp import __version__
 from resharp.diffusion.presets import Preset
 from resharp.hub import SHIPPED_NAMES, locate_model
 from resharp.model_files import WEIGHTS
-from resharp.receipt import TILED, WHOLE, Origin, Receipt, file_sha256, pixels_digest
+from resharp.receipt import BATCHED, TILED, WHOLE, Origin, Receipt, file_sha256, pixels_digest
 from resharp.runtime.exported import is_exported, read_export
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def make_receipt(
         photo_sha256=file_sha256(source),
         pixels_sha256=pixels_digest(samples),
         tile=restored.tile,
-        format=WHOLE if restored.tile is None else TILED,
+        batch=restored.batch,
+        format=BATCHED if restored.batch > 1 else WHOLE if restored.tile is None else TILED,
         **versions_of(pipeline),
     )
 

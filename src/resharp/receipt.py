@@ -14,10 +14,11 @@ import numpy as np
 from resharp.errors import ConfigError, DataError, ImageError
 from resharp.settings import from_dict, to_dict
 
-# Receipts of pictures made in tiles say so, which the first version did not know.
-WHOLE, TILED = 1, 2
-FORMAT = TILED
+# Receipts of pictures made in tiles, or of samples drawn together, say so, which earlier versions did not know.
+WHOLE, TILED, BATCHED = 1, 2, 3
+FORMAT = BATCHED
 _BLOCK_BYTES = 1 << 20
+_MOST_SAMPLES = 1000
 _LONGEST_NAME = 255  # no file system in use has longer names
 
 
@@ -48,6 +49,7 @@ class Receipt:
     photo_sha256: of the photo's file.
     pixels_sha256: of the result's samples before encoding; see `pixels_digest`.
     tile: the most that a tile measured, height and width in px; None where the picture was made as a whole.
+    batch: the most samples drawn in one network call.
     backend: what ran the networks: "torch", "onnx" or "openvino". runtime: version of its library, None for torch.
     precision: of the networks: "float32" or "int8".
     format: grows when an older resharp could no longer understand a receipt.
@@ -66,6 +68,7 @@ class Receipt:
     photo_sha256: str
     pixels_sha256: str
     tile: tuple[int, ...] | None = None
+    batch: int = 1
     backend: Literal["torch", "onnx", "openvino"] = "torch"
     runtime: str | None = None
     precision: Literal["float32", "int8"] = "float32"
@@ -76,6 +79,8 @@ class Receipt:
         data = to_dict(self)
         if self.tile is None:  # as the first version wrote it, and reads it
             del data["tile"]
+        if self.batch == 1:
+            del data["batch"]
         return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -141,6 +146,8 @@ def _check(receipt: Receipt, damaged: str) -> None:
         raise ImageError(f"{damaged}: {name[:80]!r} is no file name")
     if receipt.tile is not None and (len(receipt.tile) != 2 or not all(1 <= side <= 10**6 for side in receipt.tile)):
         raise ImageError(f"{damaged}: tile is {receipt.tile}; it must be a height and a width")
+    if not 1 <= receipt.batch <= _MOST_SAMPLES:
+        raise ImageError(f"{damaged}: batch is {receipt.batch}; allowed: 1 to {_MOST_SAMPLES}")
     if receipt.seed is not None and not 0 <= receipt.seed < 2**48:
         raise ImageError(f"{damaged}: seed is {receipt.seed}; allowed: 0 to 2^48 - 1")
     for field in ("weights_sha256", "photo_sha256", "pixels_sha256"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class Restored:
         a fidelity mixed it with the predictor.
     settings: those that counted.
     tile: the most that a tile measured, height and width in px; None where the picture was made as a whole.
+    batch: the most samples drawn in one network call.
     remark: a line for the user where memory ran out.
     """
 
@@ -43,6 +44,7 @@ class Restored:
     output: str
     settings: Preset
     tile: tuple[int, int] | None = None
+    batch: int = 1
     remark: str | None = None
 
 
@@ -68,6 +70,14 @@ class Conditions:
         y, g = (None if each is None else each[(..., *tile.box)].to(device) for each in (self.y, self.g))
         assert y is not None
         return Conditions(y, crop(self.h, tile, device), g, tile.size)
+
+    def repeated(self, count: int) -> Conditions:
+        """Those of `count` samples drawn together: of all pictures once for each sample, one sample after the other."""
+        if count == 1:
+            return self
+        h = {k: _repeated(h_k, count) for k, h_k in self.h.items()}
+        g = None if self.g is None else _repeated(self.g, count)
+        return replace(self, y=_repeated(self.y, count), h=h, g=g)
 
 
 def condition(model: ICDPM, blurry: Tensor, tiles: Tiles | None = None) -> Conditions:
@@ -143,21 +153,27 @@ def diffused(
     conditions: Conditions,
     alpha_bars: Tensor,
     sampler: str,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
     on_step: OnStep | None = None,
     noise: float = 1.0,
     on_preview: OnPreview | None = None,
 ) -> Tensor:
-    """One sample of the diffusion model, (B, 3, H, W) in [0, 1].
+    """Samples of the diffusion model drawn together, one for each generator, (samples B, 3, H, W) in [0, 1].
 
+    The pictures of the first sample come first.
+
+    generators: a sample's noise is that which it has alone, whatever it is drawn with.
     noise: deviation of what sampling starts from; sqrt(1 - alpha_bar) for a grid that starts below full noise,
         where 1 would be too much. It takes what is diffused to be around 0, as a residual is.
-    on_preview: called at each step with x0_hat as a picture, (B, 3, H, W) in [0, 1].
+    on_preview: called at each step with x0_hat of the first sample as a picture, (B, 3, H, W) in [0, 1].
 
     x0 is clamped at every step so that the image stays in [-1, 1]; a residual is clamped through its image.
     """
-    y, g = conditions.y, conditions.g
-    x_T = laid_out(torch.randn(y.shape, generator=generator, device=generator.device).to(y) * noise)  # noqa: N806
+    pictures, shape = len(conditions.y), conditions.y.shape
+    conditions = conditions.repeated(len(generators))
+    g = conditions.g
+    drawn = torch.cat([torch.randn(shape, generator=each, device=each.device) for each in generators])
+    x_T = laid_out(drawn.to(conditions.y) * noise)  # noqa: N806
     denoise = clamped_x0(model, conditions)
 
     def picture(x0: Tensor) -> Tensor:
@@ -166,10 +182,10 @@ def diffused(
     def shown(x_t: Tensor, alpha_bar: Tensor) -> Tensor:
         x0_hat = denoise(x_t, alpha_bar)
         if on_preview is not None:
-            on_preview(picture(x0_hat))
+            on_preview(picture(x0_hat)[:pictures])
         return x0_hat
 
-    return picture(sample(shown, x_T, alpha_bars, sampler, generator, on_step))
+    return picture(sample(shown, x_T, alpha_bars, sampler, generators, on_step))
 
 
 def estimated_x0(model: ICDPM, conditions: Conditions, x_t: Tensor, alpha_bar: Tensor) -> Tensor:
@@ -217,3 +233,7 @@ def sample_generator(seed: int, index: int) -> torch.Generator:
         ConfigError: a negative seed, or one of more than 48 bits.
     """
     return torch.Generator().manual_seed(noise_seed(seed, index))
+
+
+def _repeated(image: Tensor, count: int) -> Tensor:
+    return laid_out(image.repeat(count, 1, 1, 1))

@@ -1,4 +1,4 @@
-"""Once more in smaller tiles where memory ran out, whatever runs the networks. No torch needed."""
+"""Once more in smaller portions where memory ran out, whatever runs the networks. No torch needed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from typing import TypeVar
 
 from resharp.errors import is_out_of_memory
 from resharp.models.config import ModelConfig
-from resharp.tile_choice import Tiles, tiles_for
+from resharp.tile_choice import Portions, tiles_for
 from resharp.tiling import sides_within
 
 Made = TypeVar("Made")
 
 
 def made_to_fit(
-    make: Callable[[Tiles | None], Made],
+    make: Callable[[Portions], Made],
     config: ModelConfig,
     size: tuple[int, int],
-    tiles: Tiles | None,
+    portions: Portions,
     release: Callable[[], None] = lambda: None,
 ) -> Made:
-    """What `make` makes with these tiles, or where memory runs out with smaller ones, each half as large.
+    """What `make` makes in these portions, or where memory runs out in smaller ones, each half as large.
+
+    Fewer samples are drawn together before the picture is cut.
 
     Args:
-        make: gives a dataclass with the fields `tile` and `remark`; see `resharp.restoration.Restored`.
+        make: gives a dataclass with the fields `tile`, `batch` and `remark`; see `resharp.restoration.Restored`.
         config: of the model. size: of the picture, height and width.
         release: gives back what a failed attempt left behind.
 
@@ -37,18 +39,18 @@ def made_to_fit(
     remark = None
     while True:
         try:
-            made = make(tiles)
-            if tiles is not None:
+            made = make(portions)
+            if portions.tiles is not None:
                 _give_back()
-            most = None if tiles is None else tiles.most
-            return replace(made, tile=most, remark=remark)  # type: ignore[type-var]
+            most = None if portions.tiles is None else portions.tiles.most
+            return replace(made, tile=most, batch=portions.batch, remark=remark)  # type: ignore[type-var]
         except (MemoryError, RuntimeError) as error:
-            following = _smaller(config, tiles, size) if is_out_of_memory(error) else None
+            following = _smaller(config, portions, size) if is_out_of_memory(error) else None
             if following is None:
                 raise
         # Outside of the handler: the error's traceback kept what the failed attempt had made.
-        tiles = following
-        remark = "memory ran out, so it was made again in tiles of {1}x{0} px".format(*tiles.most)
+        remark = f"memory ran out, so it was made again {_in_words(portions, following)}"
+        portions = following
         gc.collect()
         release()
 
@@ -59,7 +61,17 @@ def _give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _smaller(config: ModelConfig, tiles: Tiles | None, size: tuple[int, int]) -> Tiles | None:
+def _smaller(config: ModelConfig, portions: Portions, size: tuple[int, int]) -> Portions | None:
+    tiles, batch = portions.tiles, portions.batch
+    if batch > 1:
+        return Portions(tiles, batch // 2)
     height, width = size if tiles is None else (min(a, b) for a, b in zip(size, tiles.most, strict=True))
     following = tiles_for(config, sides_within(height, width, height * width // 2, config.size_multiple))
-    return following if following.most[0] < height or following.most[1] < width else None
+    return Portions(following) if following.most[0] < height or following.most[1] < width else None
+
+
+def _in_words(before: Portions, after: Portions) -> str:
+    if after.batch < before.batch:
+        return f"with {after.batch} sample{'s' * (after.batch > 1)} at a time"
+    assert after.tiles is not None
+    return "in tiles of {1}x{0} px".format(*after.tiles.most)

@@ -47,6 +47,17 @@ class Tiles:
         return least_tile(self.halo, self.blend, self.multiple)
 
 
+@dataclass(frozen=True)
+class Portions:
+    """How much is computed at once.
+
+    tiles: None: the picture as a whole. batch: samples drawn in one network call.
+    """
+
+    tiles: Tiles | None = None
+    batch: int = 1
+
+
 def tiles_for(config: ModelConfig, most: tuple[int, int]) -> Tiles:
     """Tiles of at most `most`, with a halo that the model's reach asks for, and no less than they must measure."""
     found, multiple = footprint(config), config.size_multiple
@@ -70,6 +81,37 @@ def guided_box(config: ModelConfig, tile: Tile, height: int, width: int) -> tupl
         return slice(max(0, span.start - around), min(size + -size % multiple, span.stop + around))
 
     return widened(tile.rows, height), widened(tile.columns, width)
+
+
+def portions_within(
+    config: ModelConfig,
+    settings: Preset,
+    shape: tuple[int, ...],
+    room: float,
+    in_main: float | None = None,
+    *,
+    may_try: bool = False,
+    tile: tuple[int, int] | None = None,
+    batch: int = 1,
+) -> Portions:
+    """As many samples at once as keep to the room; a picture is cut only where not even one fits as a whole.
+
+    Args:
+        tile: whatever the room, the most that a tile may measure.
+        batch: the most samples at once; with `tile` so many, whatever the room.
+        shape, room, in_main, may_try: see `tiles_within`.
+
+    Raises:
+        ConfigError: as `tiles_within`.
+    """
+    batch = min(batch, settings.samples) if settings.output == "diffusion" else 1
+    if tile is not None:
+        return Portions(tiles_for(config, tile), batch)
+    pixels, found = shape[0] * prod(shape[2:]), footprint(config)
+    for count in range(batch, 1, -1):
+        if pixels * (_running_bytes(settings, found, count) + _state_bytes(settings, found, count)) <= room:
+            return Portions(None, count)
+    return Portions(tiles_within(config, settings, shape, room, in_main, may_try=may_try))
 
 
 def tiles_within(
@@ -114,17 +156,17 @@ def tiles_within(
     return tiles
 
 
-def _running_bytes(settings: Preset, found: Footprint) -> float:
+def _running_bytes(settings: Preset, found: Footprint, batch: int = 1) -> float:
     """Per pixel, while networks run."""
-    return found.predict if settings.output == "predictor" else max(found.predict, found.step)
+    return found.predict if settings.output == "predictor" else max(found.predict, batch * found.step)
 
 
-def _state_bytes(settings: Preset, found: Footprint) -> float:
+def _state_bytes(settings: Preset, found: Footprint, batch: int = 1) -> float:
     """Per pixel of the picture, tiles or not."""
     if settings.output == "predictor":
         return _IMAGE_BYTES * (1 if settings.ensemble == 1 else 2)
-    images = _SAMPLING_IMAGES + (_MOMENT_IMAGES if settings.samples > 1 or settings.fidelity is not None else 0)
-    return _IMAGE_BYTES * images + found.features
+    moments = _MOMENT_IMAGES if settings.samples > 1 or settings.fidelity is not None else 0
+    return batch * (_IMAGE_BYTES * _SAMPLING_IMAGES + found.features) + _IMAGE_BYTES * moments
 
 
 def _tile_bytes(settings: Preset, found: Footprint, tiles: Tiles) -> float:

@@ -116,6 +116,30 @@ def test_a_turned_photo_with_exif(made, verdict, photo, suffix):
     assert verdict(result)["verdict"] == "identical"
 
 
+@pytest.mark.parametrize("sampler", ["dpm++", "ddpm"])
+def test_samples_drawn_together_are_verified_together(made, verdict, resharp, photo, model, tmp_path, sampler):
+    words = ["--steps", 2, "--samples", 3, "--sampler", sampler]
+    for batch, number in ((1, 1), (2, 3), (3, 3)):
+        result = made("a.png", *words, "--batch", batch, out=f"{batch}.png")
+        receipt = receipt_in(result)
+        assert (receipt.batch, receipt.format) == (batch, number)
+        assert ("batch" in json.loads(read_receipt(result))) == (batch > 1)
+        assert verdict(result)["verdict"] == "identical"
+    # The same work, so a run that goes on leaves it alone.
+    source = tmp_path / "a.png"
+    again = ["deblur", source, "-o", tmp_path / "3.png", "--model", model, "--force", *words, "--skip-done"]
+    assert "skipped 1" in resharp(*again).err
+
+
+def test_a_batch_that_cannot_be(made, resharp, photo, model):
+    ran = resharp("deblur", photo("b.png"), "--model", model, "--batch", 0)
+    assert ran.code == 1
+    assert "batch is 0; allowed: 1 to 1000" in ran.line
+    result = made()
+    rewrite(result, batch=10**9, format=3)
+    assert "batch is 1000000000; allowed: 1 to 1000" in resharp("verify", result, "--model", model).line
+
+
 def test_the_receipt_says_how_and_keeps_folders_to_itself(made, model, tmp_path):
     photos = tmp_path / "private place"
     photos.mkdir()
@@ -137,7 +161,7 @@ def test_json_of_deblur_holds_the_receipt(resharp, photo, model, tmp_path):
         answer = json.loads(resharp("deblur", source, "--model", model, "--json").out)
         receipt = answer["results"][0]["receipt"]
         stored = read_receipt(tmp_path / f"a.deblurred{suffix}")
-        assert receipt == (None if stored is None else {"tile": None, **json.loads(stored)})
+        assert receipt == (None if stored is None else {"tile": None, "batch": 1, **json.loads(stored)})
         assert (receipt is None) == (suffix == ".bmp")
 
 

@@ -24,7 +24,7 @@ def draw(sampler: str, steps: int, seed: int = 0, **options) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(2, 3, 64, 64, generator=generator)
     grid = NoiseSchedule().grid(steps, **options)
-    return sample(best_denoiser, noise, grid, sampler, generator)
+    return sample(best_denoiser, noise, grid, sampler, [generator])
 
 
 @pytest.mark.parametrize(("sampler", "steps"), [("ddpm", 1000), ("ddim", 200), ("dpm++", 40), ("unipc", 40)])
@@ -57,7 +57,7 @@ def test_few_steps_end_at_the_denoisers_answer(sampler, steps):
     """A denoiser that is certain, E[x0 | x_t] = 0.3, must be believed whatever the number of steps."""
     noise = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     grid = NoiseSchedule().grid(steps)
-    x0 = sample(lambda x_t, _: torch.full_like(x_t, 0.3), noise, grid, sampler, torch.Generator().manual_seed(1))
+    x0 = sample(lambda x_t, _: torch.full_like(x_t, 0.3), noise, grid, sampler, [torch.Generator().manual_seed(1)])
     assert torch.allclose(x0, torch.tensor(0.3), atol=1e-4)
 
 
@@ -70,7 +70,7 @@ def test_network_sees_exactly_the_grid_from_noisy_to_clean(sampler):
         return best_denoiser(x_t, alpha_bar)
 
     grid = NoiseSchedule().grid(10)
-    sample(watch, torch.randn(1, 3, 4, 4), grid, sampler, torch.Generator().manual_seed(0))
+    sample(watch, torch.randn(1, 3, 4, 4), grid, sampler, [torch.Generator().manual_seed(0)])
     assert seen == grid.flip(0).tolist()
     scheduler = make_scheduler(sampler, grid)
     assert torch.allclose(scheduler.alphas_cumprod.double(), grid, rtol=1e-4)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from resharp.diffusion.sampler_names import SAMPLERS
 from resharp.errors import ConfigError, ModelError
 from resharp.hub import locate_model
 from resharp.model_files import read_config
@@ -77,6 +78,34 @@ def test_steps_previews_and_samples_are_told(both, picture):
     assert samples == [0, 1]
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("count", [1, 2])
+def test_samples_drawn_together_are_those_drawn_alone(both, picture, sampler, count):
+    """Of one picture and of two; the sides are such that no sample's numbers are a multiple of 16."""
+    asked = {"steps": 2, "samples": 3, "sampler": sampler, "seed": 4}
+    pictures = np.concatenate([picture, picture[..., ::-1]])[:count]
+    found: dict[int, list] = {1: [], 2: []}
+    for batch, samples in found.items():
+        made = both[0].restore(
+            pictures, batch=batch, on_sample=lambda i, each, to=samples: to.append((i, each)), **asked
+        )
+        assert made.batch == batch
+    for (i, alone), (j, together) in zip(*found.values(), strict=True):
+        assert (i, together.shape) == (j, pictures.shape)
+        assert np.abs(together - alone).max() < 1e-5
+    assert np.abs(found[1][0][1] - found[1][1][1]).max() > 1e-3
+    theirs = both[1].restore(pictures, batch=2, **asked)
+    assert np.abs(made.image - theirs.image.numpy()).max() < 1e-4
+
+
+def test_steps_and_previews_of_samples_drawn_together(both, picture):
+    steps, previews = [], []
+    watching = {"on_step": lambda done, n: steps.append((done, n)), "on_preview": previews.append}
+    both[0].restore(picture, steps=2, samples=3, batch=2, **watching)
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert all(each.shape == picture.shape for each in previews)
+
+
 def test_graphs_are_there_for_the_shipped_sizes_alone():
     for name in ("default", "one-step"):
         assert shipped_graphs(read_config(locate_model(name))[0].model) is not None
@@ -89,6 +118,8 @@ def test_what_cannot_be_is_refused(models_folder):
     pipeline = open_graphs(locate_model(None), "onnx")
     with pytest.raises(ConfigError, match="steps is 0"):
         pipeline.choose(steps=0)
+    with pytest.raises(ConfigError, match="batch is 0; allowed: 1 to 1000"):
+        pipeline.restore(np.zeros((1, 3, 8, 8), np.float32), batch=0)
 
 
 @pytest.fixture

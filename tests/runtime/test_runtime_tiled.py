@@ -53,6 +53,15 @@ def test_tiled_is_whole(pipeline, photo, asked):
         assert len(steps) == len(tiles_for(CONFIG, (1, 1)).plan(*photo.shape[2:])) > 1
 
 
+@pytest.mark.parametrize("sampler", ["dpm++", "ddpm"])
+def test_samples_drawn_together_in_tiles(pipeline, photo, sampler):
+    asked = {"tile": (1, 1), "steps": 2, "samples": 2, "sampler": sampler}
+    alone, together = (pipeline.restore(photo, batch=batch, **asked) for batch in (1, 2))
+    assert (together.tile, together.batch) == (LEAST, 2)
+    assert np.abs(together.image - alone.image).max() < 1e-5
+    assert np.abs(together.spread - alone.spread).max() < 1e-5
+
+
 def test_tiles_are_those_of_torch(pipeline, photo):
     theirs = DeblurPipeline.from_pretrained().restore(photo, tile=(1, 1))
     ours = pipeline.restore(photo, tile=(1, 1))
@@ -63,13 +72,20 @@ def test_tiles_are_those_of_torch(pipeline, photo):
 def test_memory_decides_on_tiles(pipeline, monkeypatch):
     monkeypatch.setattr("resharp.memory.resident_bytes", lambda: 0)
     settings, shape = pipeline.choose(), (1, 3, 3000, 4000)
-    assert pipeline._tiles(settings, shape, "64GB", None) is None
-    some, fewer = (pipeline._tiles(settings, shape, memory, None).most for memory in ("1GB", "2GB"))
+
+    def chosen(memory, settings=settings, batch=None):
+        return pipeline._portions(settings, shape, memory, None, batch)
+
+    assert chosen("64GB").tiles is None
+    some, fewer = (chosen(memory).tiles.most for memory in ("1GB", "2GB"))
     assert some[0] * some[1] < fewer[0] * fewer[1] < 3000 * 4000
     with pytest.raises(ConfigError, match="the predictor needs about"):
-        pipeline._tiles(settings, shape, "10MB", None)
+        chosen("10MB")
+    several = pipeline.choose(samples=4)
+    assert [chosen("90GB", several, batch).batch for batch in (None, 3, 9)] == [1, 3, 4]
+    assert (chosen("24GB", several, 4).tiles, chosen("24GB", several, 4).batch) == (None, 2)
     monkeypatch.setattr("resharp.memory.free_bytes", lambda: 10**6)
-    assert pipeline._tiles(settings, shape, None, None).most == LEAST
+    assert chosen(None).tiles.most == LEAST
 
 
 def test_memory_running_out_leads_to_smaller_tiles(pipeline, photo):

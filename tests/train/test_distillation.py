@@ -122,7 +122,7 @@ def test_validation_has_the_student_beside_the_teacher(tmp_path):
     conditions = condition(teacher.model, run.validation.blurry)
     for name, steps in (("teacher", 3), ("diffusion", 1)):
         generator = torch.Generator().manual_seed(run.config.seed)
-        restored = diffused(teacher.model, conditions, NoiseSchedule().grid(steps), SAMPLER, generator)
+        restored = diffused(teacher.model, conditions, NoiseSchedule().grid(steps), SAMPLER, [generator])
         assert scores[f"psnr_{name}"] == pytest.approx(float(psnr(restored, run.validation.sharp).mean()), abs=1e-4)
 
 

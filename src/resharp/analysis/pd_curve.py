@@ -170,7 +170,7 @@ def restorations(
     for drawn, group in groups.items():
         moments = Moments()
         for index in range(max(each.samples for each in group)):
-            moments.add(pipeline.draw(conditions, drawn, seed, index))
+            moments.add(pipeline.draw(conditions, drawn, seed, [index]))
             for each in (each for each in group if each.samples == index + 1):
                 g = None if each.fidelity is None else prediction(each.ensemble)
                 yield each, moments.result(each.fidelity, g)

@@ -63,6 +63,9 @@ def deblur(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="The most memory to hold, as 2GB; default: what is free.")
     ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="The most samples in one network call; default: 1, on a GPU what fits.")
+    ] = None,
     backend: BackendOption = "auto",
     spread: Annotated[
         str | None, typer.Option(metavar="PATH", help="Write how much samples differ, as a gray PNG.")
@@ -102,6 +105,7 @@ def deblur(
     settings = {**drawing, "seed": seed, "output": part}
     settings |= {"quality": quality, "fidelity": fidelity, "ensemble": ensemble}
     settings |= {} if memory is None else {"memory": memory}
+    settings |= {} if batch is None else {"batch": batch}
     from resharp.cli.failures import check_table
     from resharp.cli.restore_jobs import failed, restore_all
     from resharp.cli.scale import Scale
@@ -222,10 +226,11 @@ def _pipeline(
 ) -> Any:
     """The model on its device, with every setting found acceptable to it: a `DeblurPipeline` or a `GraphPipeline`."""
     from resharp.cli.backends import load_pipeline
-    from resharp.diffusion.choices import chosen_of, noise_seed
+    from resharp.diffusion.choices import check_batch, chosen_of, noise_seed
 
     pipeline = load_pipeline(model, backend, device, threads)
     noise_seed(settings["seed"], 0)
+    check_batch(settings.get("batch"))
     chosen = pipeline.choose(**chosen_of(settings))
     if spread is not None and (chosen.output != "diffusion" or chosen.samples < 2):
         raise ConfigError(_SPREAD)

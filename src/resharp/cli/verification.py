@@ -89,7 +89,7 @@ def verify_result(result: Path, photo: Path | None, model: str | None, device: s
     with tempfile.TemporaryDirectory(prefix="resharp-") as folder:
         target = Path(folder) / f"again{_SUFFIX[read.meta.format]}"
         # The settings are the pipeline's own defaults now: all of them count, those that are None too.
-        settings: dict[str, Any] = {"seed": receipt.seed or 0}
+        settings: dict[str, Any] = {"seed": receipt.seed or 0, "batch": receipt.batch}
         settings |= {} if receipt.tile is None else {"tile": receipt.tile}
         guard = receipt.guard
         again = restore_file(pipeline, photo, target, settings, origin=origin, guard=guard, on_step=on_step).receipt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 from resharp.diffusion.presets import MAX_SAMPLES, QUALITIES, Defaults, Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.errors import ConfigError
+
+OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -83,5 +85,30 @@ def noise_seed(seed: int, index: int) -> int:
 
 
 def chosen_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the settings of a restoration those that `Choices.choose` knows: without seed, memory and tile."""
-    return {name: value for name, value in settings.items() if name not in ("seed", "memory", "tile")}
+    """Of the settings of a restoration those that `Choices.choose` knows: without seed, batch, memory and tile."""
+    return {name: value for name, value in settings.items() if name not in ("seed", "batch", "memory", "tile")}
+
+
+def check_batch(batch: int | None) -> None:
+    """Refuse, with ConfigError, a number of samples that cannot be drawn in one network call."""
+    if batch is not None and not 1 <= batch <= MAX_SAMPLES:
+        raise ConfigError(f"batch is {batch}; allowed: 1 to {MAX_SAMPLES}")
+
+
+def rounds(samples: int, batch: int, on_step: OnStep | None) -> Iterator[tuple[range, OnStep | None]]:
+    """The numbers of the samples that are drawn together, and what each such round is to tell of its steps.
+
+    Args:
+        on_step: called with (network calls done, network calls in all) over all rounds; a round tells its own.
+
+    Example:
+        >>> [numbers for numbers, _ in rounds(5, 2, None)]
+        [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    count = -(-samples // batch)
+
+    def told(number: int) -> OnStep | None:
+        return None if on_step is None else (lambda done, n: on_step(number * n + done, count * n))
+
+    for number in range(count):
+        yield range(number * batch, min((number + 1) * batch, samples)), told(number)

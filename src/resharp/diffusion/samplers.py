@@ -7,7 +7,7 @@ exist only in here: they index the grid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -56,7 +56,7 @@ def sample(
     x_T: Tensor,  # noqa: N803 - the field's name for the starting noise
     alpha_bars: Tensor,
     sampler: str = "dpm++",
-    generator: torch.Generator | None = None,
+    generators: Sequence[torch.Generator] = (),
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Walk from noise to x0.
@@ -66,7 +66,8 @@ def sample(
         x_T: standard normal noise, (B, C, H, W).
         alpha_bars: the grid, from `NoiseSchedule.grid`.
         sampler: one of `SAMPLERS`.
-        generator: for the noise that "ddpm" adds at every step.
+        generators: for the noise that "ddpm" adds at every step. Of several each is for as many of the B, in order;
+            none takes torch's own.
         on_step: called with (steps done, steps in all).
 
     Returns:
@@ -85,13 +86,26 @@ def sample(
     scheduler = make_scheduler(sampler, alpha_bars)
     steps = len(alpha_bars)
     scheduler.set_timesteps(steps)
-    # Schedulers add noise in "ddpm" only, and only that one takes a generator in every release.
-    options = {"generator": generator} if sampler == "ddpm" else {}
     x_t = x_T
     for done, t in enumerate(scheduler.timesteps, start=1):
         alpha_bar = alpha_bars[int(t)].expand(len(x_t))
         x0_hat = denoise(x_t, alpha_bar)
-        x_t = scheduler.step(x0_hat, t, x_t, **options).prev_sample
+        # Schedulers add noise in "ddpm" only, and only that one takes a generator in every release.
+        if sampler == "ddpm" and generators:
+            x_t = _ancestral(scheduler, x0_hat, t, x_t, generators)
+        else:
+            x_t = scheduler.step(x0_hat, t, x_t).prev_sample
         if on_step is not None:
             on_step(done, steps)
     return x_t
+
+
+def _ancestral(scheduler: Any, x0_hat: Tensor, t: Any, x_t: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """x_{t-1}, its noise drawn part by part as if each generator's were alone; this scheduler remembers no steps."""
+    parts = (each.chunk(len(generators)) for each in (x0_hat, x_t))
+    return torch.cat(
+        [
+            scheduler.step(x0, t, x, generator=generator).prev_sample
+            for x0, x, generator in zip(*parts, generators, strict=True)
+        ]
+    )

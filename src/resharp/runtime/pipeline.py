@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from resharp.diffusion.choices import Choices, noise_seed
+from resharp.diffusion.choices import Choices, check_batch, noise_seed, rounds
 from resharp.diffusion.presets import Defaults, Preset
 from resharp.diffusion.schedule import NoiseSchedule
 from resharp.images.photo import as_floats
@@ -23,7 +23,7 @@ from resharp.runtime.samplers import OnStep, sample
 from resharp.runtime.tiled import Conditions, condition, denoise_in_tiles, predict_in_tiles
 from resharp.smaller_tiles import made_to_fit
 from resharp.task import Task
-from resharp.tile_choice import Tiles, tiles_for, tiles_within
+from resharp.tile_choice import Portions, Tiles, portions_within
 
 OnPreview = Callable[[np.ndarray], None]
 OnSample = Callable[[int, np.ndarray], None]
@@ -38,6 +38,7 @@ class Made:
     output: str
     settings: Preset
     tile: tuple[int, int] | None = None
+    batch: int = 1
     remark: str | None = None
 
 
@@ -86,6 +87,7 @@ class GraphPipeline:
         seed: int = 0,
         memory: int | str | None = None,
         tile: tuple[int, int] | None = None,
+        batch: int | None = None,
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
         on_sample: OnSample | None = None,
@@ -93,18 +95,19 @@ class GraphPipeline:
     ) -> Made:
         """Restore an array (B, 3, H, W), floats in [0, 1] or samples of a photo; see `DeblurPipeline.restore`."""
         settings = self.choose(quality, **asked)
+        check_batch(batch)
         image = np.asarray(blurry)
         if settings.output == "input":
             return Made(np.asarray(as_floats(image), dtype=np.float32), None, "input", settings)
-        tiles = self._tiles(settings, image.shape, memory, tile)
+        portions = self._portions(settings, image.shape, memory, tile, batch)
         made = partial(self._made, image, settings, seed, (on_step, on_preview, on_sample))
-        return made_to_fit(made, self.networks.config, (image.shape[2], image.shape[3]), tiles, self.release)
+        return made_to_fit(made, self.networks.config, (image.shape[2], image.shape[3]), portions, self.release)
 
     def _made(
-        self, image: np.ndarray, settings: Preset, seed: int, watching: tuple[Any, Any, Any], tiles: Tiles | None
+        self, image: np.ndarray, settings: Preset, seed: int, watching: tuple[Any, Any, Any], portions: Portions
     ) -> Made:
-        """`restore` with its settings decided; without tiles the picture is made as a whole."""
-        on_step, on_preview, on_sample = watching
+        """`restore` with its settings decided."""
+        (on_step, on_preview, on_sample), tiles = watching, portions.tiles
         g = None
         if settings.output == "predictor" or settings.ensemble > 1:
             g = self._ensemble(image, settings.ensemble, tiles, on_step, on_preview)
@@ -112,24 +115,30 @@ class GraphPipeline:
             assert g is not None
             return Made(g, None, "predictor", settings)
         conditions, moments = condition(self.networks, image, tiles), Moments()
-        for i in range(settings.samples):
-            drawn = self._draw(conditions, settings, seed, i, on_step, on_preview)
-            moments.add(drawn)
-            if on_sample is not None:
-                on_sample(i, drawn)
+        for numbers, on_own in rounds(settings.samples, portions.batch, on_step):
+            together = self._draw(conditions, settings, seed, numbers, on_own, on_preview)
+            for i, drawn in zip(numbers, np.split(together, len(numbers)), strict=True):
+                moments.add(drawn)
+                if on_sample is not None:
+                    on_sample(i, drawn)
         if settings.fidelity is not None and g is None and conditions.g is not None:
             g = to_unit(conditions.g, conditions.size)
         return Made(moments.result(settings.fidelity, g), moments.spread(), "diffusion", settings)
 
-    def _tiles(
-        self, settings: Preset, shape: tuple[int, ...], memory: int | str | None, tile: tuple[int, int] | None
-    ) -> Tiles | None:
-        """Those asked for, or with which the picture keeps to the memory; see `resharp.fitting.choose_tiles`."""
-        if tile is not None:
-            return tiles_for(self.networks.config, tile)
+    def _portions(
+        self,
+        settings: Preset,
+        shape: tuple[int, ...],
+        memory: int | str | None,
+        tile: tuple[int, int] | None,
+        batch: int | None,
+    ) -> Portions:
+        """Those asked for, or with which the picture keeps to the memory; see `resharp.fitting.choose_portions`."""
         limit = parse_bytes(memory) if isinstance(memory, str) else memory
         may_try = limit is None and settings.output == "predictor"
-        return tiles_within(self.networks.config, settings, shape, spare_bytes(limit), may_try=may_try)
+        room = 0.0 if tile is not None else spare_bytes(limit)
+        asked: dict[str, Any] = {"may_try": may_try, "tile": tile, "batch": batch or 1}
+        return portions_within(self.networks.config, settings, shape, room, **asked)
 
     def _ensemble(
         self,
@@ -160,13 +169,17 @@ class GraphPipeline:
         conditions: Conditions,
         settings: Preset,
         seed: int,
-        index: int,
+        numbers: Sequence[int],
         on_step: OnStep | None,
         on_preview: OnPreview | None,
     ) -> np.ndarray:
-        """Sample number `index` of a seed, (B, 3, H, W) in [0, 1]; x0 is clamped at every step through its image."""
+        """Samples of a seed by their numbers, drawn together, (samples B, 3, H, W) in [0, 1].
+
+        x0 is clamped at every step through its image.
+        """
+        shape, conditions = conditions.y.shape, conditions.repeated(len(numbers))
         y, g, scale = conditions.y, conditions.g, np.float32(self.networks.config.residual_scale)
-        noise = Noise(noise_seed(seed, index))
+        noises = [Noise(noise_seed(seed, i)) for i in numbers]
         start = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
 
         def picture(x0: np.ndarray) -> np.ndarray:
@@ -180,12 +193,14 @@ class GraphPipeline:
             x0 = _to_x0(answer, x_t, alpha_bar, self.networks.config.prediction_type)
             x0 = np.clip(x0, -1, 1) if g is None else scale * (np.clip(g + x0 / scale, -1, 1) - g)
             if on_preview is not None:
-                on_preview(picture(x0))
+                on_preview(picture(x0)[: shape[0]])
             return x0
 
-        step = None if on_step is None else (lambda done, n: on_step(index * n + done, settings.samples * n))
-        x_T = noise.draw(y.shape) * np.float32(start)  # noqa: N806
-        return picture(sample(denoise, x_T, self.choices.levels(settings), settings.sampler, noise.draw, step))
+        def draw(_: tuple[int, ...]) -> np.ndarray:
+            return np.concatenate([noise.draw(shape) for noise in noises])
+
+        x_T = draw(y.shape) * np.float32(start)  # noqa: N806
+        return picture(sample(denoise, x_T, self.choices.levels(settings), settings.sampler, draw, on_step))
 
 
 def _to_x0(answer: np.ndarray, x_t: np.ndarray, alpha_bar: float, prediction_type: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,15 @@ class Conditions:
     g: np.ndarray | None
     size: tuple[int, int]
     layout: Plan | None = None
+
+    def repeated(self, count: int) -> Conditions:
+        """Those of `count` samples drawn together: of all pictures once for each sample, one sample after the other."""
+        if count == 1:
+            return self
+        repeats = (count, 1, 1, 1)
+        h = {k: np.tile(h_k, repeats) for k, h_k in self.h.items()}
+        g = None if self.g is None else np.tile(self.g, repeats)
+        return replace(self, y=np.tile(self.y, repeats), h=h, g=g)
 
 
 def condition(networks: Networks, picture: np.ndarray, tiles: Tiles | None) -> Conditions:

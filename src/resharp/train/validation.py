@@ -63,8 +63,10 @@ class Validation:
         if self.config.stage != "predictor" and model.denoiser is not None:
             grid = self.config.schedule.grid(1 if teacher else min(8, self.config.schedule.train_steps))
             if teacher is not None:
-                columns["teacher"] = diffused(teacher.model, conditions, teacher.alpha_bars, SAMPLER, self._generator())
-            columns["diffusion"] = diffused(model, conditions, grid, SAMPLER, self._generator())
+                columns["teacher"] = diffused(
+                    teacher.model, conditions, teacher.alpha_bars, SAMPLER, [self._generator()]
+                )
+            columns["diffusion"] = diffused(model, conditions, grid, SAMPLER, [self._generator()])
         columns = {name: images.cpu() for name, images in columns.items()}
         scores = {}
         for name, images in columns.items():
