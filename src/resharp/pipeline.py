@@ -161,17 +161,12 @@ class DeblurPipeline:
         Returns:
             A picture of the kind and size given, or larger by `task.scale`; a PIL image for a path.
         """
-        asked: dict[str, Any] = {
-            "steps": steps,
-            "samples": samples,
-            "sampler": sampler,
-            "final_variance": final_variance,
-        }
+        asked: dict[str, Any] = {"quality": quality, "seed": seed, "memory": memory, "batch": batch}
+        asked |= {"steps": steps, "samples": samples, "sampler": sampler, "final_variance": final_variance}
         asked |= {"output": output, "ensemble": ensemble, "fidelity": fidelity}
         blurry, back = to_tensor(image)
         doing = "deblurring" if self.task.deblurs else "restoring"
         with progress_after_a_second(doing, enabled=progress) as on_step:
-            asked |= {"quality": quality, "seed": seed, "memory": memory, "batch": batch}
             restored = self.restore(blurry, on_step=on_step, **asked)
         if restored.remark is not None:
             warnings.warn(restored.remark, RuntimeWarning, stacklevel=2)
@@ -206,11 +201,9 @@ class DeblurPipeline:
         asked: see `choose`.
         on_step: called with (network calls done, network calls in all); a mix of an ensemble and the diffusion
             counts the one, then the other.
-        on_preview: called with the picture as far as it is known, (B, 3, H, W) in [0, 1]: x0_hat after each step
-            of the diffusion, of the first of the samples drawn together; the mean so far after each orientation of an
-            ensemble.
-        on_sample: called with the number of each sample, from 0, and the sample, (B, 3, H, W) in [0, 1]; after a
-            batch for each of it.
+        on_preview: called with the picture as far as it is known, (B, 3, H, W) in [0, 1]: x0_hat after each step,
+            of the first of samples drawn together; the mean so far after each orientation of an ensemble.
+        on_sample: called with each sample's number, from 0, and the sample, (B, 3, H, W) in [0, 1], after its batch.
         """
         settings = self.choose(quality, **asked)  # all are checked before any work is done
         check_batch(batch)
@@ -219,20 +212,17 @@ class DeblurPipeline:
             blurry = self.task.prepared(as_unit(blurry))
         if settings.output == "input":
             return Restored(as_unit(blurry).float().cpu(), None, "input", settings)
-        config, size = self.model.config, (blurry.shape[2], blurry.shape[3])
         given = (self.model, settings, blurry.shape, memory, self.device)
         portions = choose_portions(*given, tile=tile, batch=batch)
         made = partial(self._made, blurry, settings, seed, (on_step, on_preview, on_sample))
-        return made_to_fit(made, config, size, portions, empty_caches)
+        return made_to_fit(made, self.model.config, (blurry.shape[2], blurry.shape[3]), portions, empty_caches)
 
     def _made(
         self, blurry: Tensor, settings: Preset, seed: int, watching: tuple[Any, Any, Any], portions: Portions
     ) -> Restored:
         """`restore` with its settings decided."""
         (on_step, on_preview, on_sample), tiles = watching, portions.tiles
-        if tiles is None:
-            blurry = as_unit(blurry).to(self.device, torch.float32)
-        g = None
+        g, blurry = None, blurry if tiles else as_unit(blurry).to(self.device, torch.float32)
         if settings.output == "predictor" or settings.ensemble > 1:
             g = self_ensemble(self.model, blurry, settings.ensemble, on_step, on_preview, tiles)
             g = self.task.finished(blurry, g).cpu().contiguous()
@@ -244,8 +234,7 @@ class DeblurPipeline:
         for numbers, on_own in rounds(settings.samples, portions.batch, on_step):
             together = self.draw(conditions, settings, seed, numbers, on_own, on_preview)
             for i, drawn in zip(numbers, together.chunk(len(numbers)), strict=True):
-                finished = self.task.finished(blurry, drawn)
-                moments.add(finished)
+                moments.add(finished := self.task.finished(blurry, drawn))
                 if on_sample is not None:
                     on_sample(i, finished)
         if settings.fidelity is not None and g is None and conditions.g is not None:
@@ -262,10 +251,7 @@ class DeblurPipeline:
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
     ) -> Tensor:
-        """Samples of a seed by their numbers, drawn together, (samples B, 3, H, W) in [0, 1] on the CPU.
-
-        on_step, on_preview: as in `restore`, of these samples.
-        """
+        """Samples of a seed by their numbers, drawn together, (samples B, 3, H, W) in [0, 1] on the CPU."""
         grid = torch.from_numpy(self.choices.levels(settings))
         generators = [sample_generator(seed, i) for i in numbers]
         noise = 1.0 if settings.start is None else math.sqrt(1 - settings.start)
