@@ -116,7 +116,7 @@ def pictures(path: Path) -> np.ndarray:
 def facts(path: Path) -> dict[str, Any]:
     """Everything about a file that restoring must keep."""
     av = pytest.importorskip("av")
-    own = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id")
+    own = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "resharp:receipt")
 
     def kept(metadata: dict[str, str]) -> dict[str, str]:
         return {key.lower(): value for key, value in metadata.items() if key.lower() not in own}

@@ -81,7 +81,10 @@ ALLOWED = {
             "runtime",
         ),
     },
-    "video": {"errors", "files", "images", "data", "assessment", "pipeline", "picture"},
+    "video": {
+        *("errors", "files", "settings", "diffusion", "images", "data", "assessment", "pipeline", "picture"),
+        *("provenance", "receipt"),
+    },
     "web": {
         *("errors", "files", "models", "diffusion", "images", "assessment", "pipeline", "picture", "receipt"),
     },

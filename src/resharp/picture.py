@@ -61,7 +61,7 @@ class Result:
     ensemble: int | None = None
     tile: tuple[int, int] | None = None  # the most that a tile measured, height and width; None: made as a whole
     spread_maximum: float | None = None
-    receipt: Receipt | None = None
+    receipt: Any = None  # a `Receipt`; of a video its `ClipReceipt`
     assessment: dict[str, Any] | None = None
     trust: dict[str, Any] | None = None
     remark: str | None = None

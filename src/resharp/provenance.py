@@ -62,7 +62,7 @@ def make_receipt(
         weights_sha256=origin.weights_sha256,
         part=restored.output,  # type: ignore[arg-type]
         seed=seed if restored.output == "diffusion" else None,
-        settings=_counted(restored.settings),
+        settings=counted(restored.settings),
         guard=guard,
         photo=source.name,
         photo_sha256=file_sha256(source),
@@ -85,7 +85,7 @@ def versions_of(pipeline: DeblurPipeline | GraphPipeline) -> dict[str, Any]:
     }
 
 
-def _counted(settings: Preset) -> dict[str, Any]:
+def counted(settings: Preset) -> dict[str, Any]:
     """The settings that its part uses; those of the diffusion all, since a default may change with the version."""
     given = asdict(settings)
     drawn, usual = given.pop("output") == "diffusion", asdict(Preset())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import shutil
 import weakref
@@ -211,7 +212,9 @@ def test_sound_alone_is_no_video(deblur, tmp_path):
         (["a.mp4", "-o", "a.mp4", "--overwrite"], "is an input, which is never overwritten"),
         (["a.mp4", "-o", "b.jpg"], "b.jpg: is no video's name"),
         (["a.mp4", "--crf", 60], "crf is 60; allowed for libx264: 0 to 51"),
-        (["a.mp4", "--skip-done"], "--skip-done and --spread are for photos"),
+        (["a.mp4", "--skip-done", "--no-receipt"], "--skip-done goes by receipts"),
+        (["a.mp4", "--samples", 2, "--spread", "s.png"], "--spread is for photos, and a video is given"),
+        (["a.mp4", "-o", "there.mp4", "--skip-done"], "is not what a.mp4 gives with this model and these settings"),
         (["a.mp4", "-o", "b.webm"], "b.webm: cannot hold this video"),
         (["a.mp4", "-o", "there.mp4"], "there.mp4: exists already and is kept"),
     ],
@@ -267,3 +270,94 @@ def test_several_and_json(resharp, models, tmp_path):
     first = answer["results"][0]
     assert (first["frames"], first["width"], first["height"], first["seed"], first["steps"]) == (3, 64, 48, 4, 2)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.deblurred.mp4", "b.deblurred.mp4"}
+
+
+@pytest.fixture
+def again(resharp, models):
+    """Run `deblur --skip-done` with these words; how many were restored, skipped and failed."""
+
+    def call(*words, model="predictor"):
+        answer = json.loads(resharp("deblur", *words, "--model", models[model], "--skip-done", "--json").out)
+        return tuple(answer[name] for name in ("restored", "skipped", "failed"))
+
+    return call
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.m4v", "a.mkv"])
+def test_the_same_work_is_skipped_and_its_file_untouched(again, tmp_path, name):
+    source = write_clip(tmp_path / name, moving(3), audio=None, metadata={"comment": "mine"})
+    result = source.with_name(f"a.deblurred{source.suffix}")
+    assert again(source, "--force") == (1, 0, 0)
+    before = result.stat().st_ino, result.stat().st_mtime_ns
+    assert again(source, "--force") == (0, 1, 0)
+    assert again(source, "--force", "--overwrite") == (0, 1, 0)
+    assert (result.stat().st_ino, result.stat().st_mtime_ns) == before
+    assert {key.lower(): value for key, value in facts_of(result).items()}["comment"] == "mine"
+
+
+def test_other_work_is_done_again(again, tmp_path):
+    source = write_clip(tmp_path / "a.mp4", moving(3), audio=None)
+    last = ["--force"]
+    again(source, *last)
+    for words in (["--crf", 30], ["--steps", 1], ["--steps", 1, "--seed", 5], ["--strip-gps"]):
+        words = ["--force", *words]
+        assert again(source, *words) == (0, 0, 1)
+        assert again(source, *words, "--overwrite") == (1, 0, 0)
+        assert again(source, *words) == (0, 1, 0)
+        assert again(source, *last) == (0, 0, 1)
+        last = words
+    assert again(source, *last, model="plain") == (0, 0, 1)
+    write_clip(source, moving(4), audio=None)
+    assert again(source, *last) == (0, 0, 1)
+    assert again(source, *last, "--overwrite") == (1, 0, 0)
+
+
+def test_results_without_a_receipt_of_theirs_are_not_taken_for_done(resharp, models, again, tmp_path):
+    source = write_clip(tmp_path / "a.mp4", moving(3), audio=None)
+    result = tmp_path / "a.deblurred.mp4"
+    words = ["deblur", source, "--force", "--model", models["predictor"]]
+    assert resharp(*words, "--no-receipt").code == 0
+    assert again(source, "--force") == (0, 0, 1)
+    assert resharp(*words, "--overwrite").code == 0
+    whole = result.read_bytes()
+    for spoilt in (whole[: len(whole) // 2], b"", whole.replace(b'{"resharp":', b'{"resharq":')):
+        result.write_bytes(spoilt)
+        assert again(source, "--force") == (0, 0, 1)
+        assert result.read_bytes() == spoilt
+    # A result restored again says what it was made from itself, with or without a receipt.
+    result.write_bytes(whole)
+    assert resharp("deblur", result, "--force", "--no-receipt", "--model", models["predictor"]).code == 0
+    assert "resharp:receipt" not in facts_of(tmp_path / "a.deblurred.deblurred.mp4")
+
+
+def test_a_container_without_a_place_is_never_done(again, tmp_path):
+    source = write_clip(tmp_path / "a.mts", moving(3), audio=None, rotation=0)
+    assert again(source, "--force") == (1, 0, 0)
+    assert again(source, "--force") == (0, 0, 1)
+    assert again(source, "--force", "--overwrite") == (1, 0, 0)
+
+
+def test_a_clip_that_is_passed_through_is_done(again, tmp_path):
+    rng = np.random.default_rng(0)
+    sharp = np.kron(rng.integers(0, 256, (1, 16, 16, 3)), np.ones((1, 16, 16, 1))).astype(np.uint8)
+    source = write_clip(tmp_path / "a.mp4", np.repeat(sharp, 3, axis=0), options={"crf": "1"}, audio=None)
+    for words in ([], ["-o", tmp_path / "b.mkv"], ["-o", tmp_path / "c.mp4", "--strip-gps"]):
+        assert again(source, *words) == (1, 0, 0)
+        assert again(source, *words) == (0, 1, 0)
+        assert again(source, *words, model="input") == (0, 1, 0) if not words else (0, 0, 1)
+        assert again(source, *words, "--force") == (0, 0, 1)
+
+
+def test_the_receipt_says_how(resharp, models, tmp_path):
+    source = write_clip(tmp_path / "a.mkv", moving(3), audio=None)
+    words = ["--steps", 2, "--samples", 2, "--batch", 2, "--memory", "20GB", "--seed", 4, "--force", "--json"]
+    answer = json.loads(resharp("deblur", source, *words, "--model", models["predictor"]).out)
+    receipt = answer["results"][0]["receipt"]
+    stored = {key.lower(): value for key, value in facts_of(tmp_path / "a.deblurred.mkv").items()}
+    assert json.loads(stored["resharp:receipt"]) == receipt
+    assert (receipt["part"], receipt["seed"], receipt["settings"]["samples"]) == ("diffusion", 4, 2)
+    assert (receipt["video"], receipt["encoder"], receipt["crf"]) == ("a.mkv", "libx264", 16)
+    assert receipt["video_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    ran = resharp("verify", tmp_path / "a.deblurred.mkv")
+    assert ran.code == 1
+    assert "is a video, and those are not made again" in ran.line

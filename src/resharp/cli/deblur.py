@@ -133,11 +133,13 @@ def deblur(
             )
             return _sum_up(outcome, table, as_json)
         if is_video(inputs[0]):
-            _check_video(skip_done, spread)
+            if spread is not None:
+                raise ConfigError("--spread is for photos, and a video is given")
             from resharp.cli.deblur_videos import deblur_videos, plan_videos
 
             clips = plan_videos(inputs, output)
-            made = deblur_videos(load(device), clips, orders, crf, quiet=as_json, debug=debug)
+            origin = None if no_receipt else _origin(model)
+            made = deblur_videos(load(device), clips, orders, origin, crf, quiet=as_json, debug=debug)
             return _sum_up(made, table, as_json)
         jobs, failures = _jobs(inputs, output)
         place = _spread_place(spread, jobs, overwrite)
@@ -167,11 +169,6 @@ def _sum_up(results: Sequence[Result] | Outcome, table: Path | None, as_json: bo
     elif restored + skipped + lost > 1 or skipped:
         note(f"restored {restored}, " + (f"skipped {skipped}, " if skipped else "") + f"failed {lost}")
     return 1 if lost else 0
-
-
-def _check_video(skip_done: bool, spread: str | None) -> None:
-    if skip_done or spread is not None:
-        raise ConfigError("--skip-done and --spread are for photos, and a video is given")
 
 
 def _check_options(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from resharp.cli.console import note, say
@@ -16,7 +17,9 @@ from resharp.images.formats import RESULT_MARK
 from resharp.picture import Result
 from resharp.pipeline import DeblurPipeline
 from resharp.progress import progress_after_a_second
+from resharp.receipt import Origin
 from resharp.video.clip import is_video
+from resharp.video.done import is_clip_done
 from resharp.video.restoring import restore_clip
 
 
@@ -55,6 +58,7 @@ def deblur_videos(
     pipeline: DeblurPipeline,
     jobs: Sequence[tuple[Path, Path]],
     orders: Orders,
+    origin: Origin | None,
     crf: int | None,
     *,
     quiet: bool,
@@ -66,7 +70,9 @@ def deblur_videos(
         try:
             if not source.exists():
                 raise DataError(f"{source}: no such file; check the name")
-            already_done(pipeline, None, source, target, orders, str(target))
+            if already_done(pipeline, origin, source, target, orders, str(target), partial(is_clip_done, crf=crf)):
+                results.append(Result(str(source), str(target), skipped=True))
+                continue
             with progress_after_a_second(f"deblurring video {i} of {len(jobs)}") as on_step:
                 result = restore_clip(
                     pipeline,
@@ -76,6 +82,7 @@ def deblur_videos(
                     guarded=orders.guard,
                     crf=crf,
                     strip_gps=orders.strip_gps,
+                    origin=origin,
                     on_step=on_step,
                 )
         except Exception as error:

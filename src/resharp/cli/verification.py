@@ -29,6 +29,7 @@ from resharp.receipt import Origin, Receipt, file_sha256, pixels_digest
 from resharp.runtime.pipeline import GraphPipeline
 from resharp.serialization import Defaults
 from resharp.settings import from_dict
+from resharp.video.clip import is_video
 
 # Another processor, device or version of torch rounds differently, by about one level of 8 bits. A lossy encoder
 # makes more of that: one level in every fifth sample moved those decoded from JPEG and WebP by up to 14 levels
@@ -76,6 +77,8 @@ def verify_result(result: Path, photo: Path | None, model: str | None, device: s
         ModelError: the model is not there, or not the one of the receipt.
         ConfigError: settings in the receipt that this version does not know.
     """
+    if is_video(str(result)):
+        raise ImageError(f"{result}: is a video, and those are not made again; --skip-done goes by their receipts")
     read = read_photo(result)
     text = read_receipt(result)
     if text is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,11 +40,13 @@ def already_done(
     target: Path,
     orders: Orders,
     name: str,
+    is_done: Callable[..., bool] | None = None,
 ) -> bool:
     """Whether there is nothing to do.
 
     Args:
         name: the target's name for people.
+        is_done: what says so of a target that is there; None is `resharp.engines.done.is_done`.
 
     Raises:
         OutputError: the target is there, is not this work's result, and must not be replaced; or it has a name that
@@ -56,15 +58,17 @@ def already_done(
         raise OutputError(f"{name}: exists already and is kept; add --overwrite to replace it")
     if not orders.skip_done or not there:
         return False
-    from resharp.engines.done import is_done
+    if is_done is None:
+        from resharp.engines import done
 
+        is_done = done.is_done
     assert pipeline is not None
     assert origin is not None
     if is_done(pipeline, origin, source, target, orders.settings, guard=orders.guard, strip_gps=orders.strip_gps):
         return True
     if not orders.overwrite:
         raise OutputError(
-            f"{name}: exists already, is not what this photo gives with this model and these settings, and is kept; "
+            f"{name}: exists already, is not what {source.name} gives with this model and these settings, and is kept; "
             "add --overwrite to replace it"
         )
     return False

@@ -14,12 +14,15 @@ import numpy as np
 import torch
 
 from resharp.assessment import InputReport, assess_input, guard, make_safe
+from resharp.diffusion.choices import chosen_of
 from resharp.errors import ImageError, is_out_of_memory
 from resharp.files import atomic_path, make_folder
 from resharp.picture import NO_BLUR, Result
 from resharp.pipeline import DeblurPipeline
+from resharp.receipt import Origin
 from resharp.video.clip import ClipFacts, check_frame, display_matrix, opened, packets_and_frames
 from resharp.video.colours import from_rgb, to_rgb
+from resharp.video.receipts import can_hold_receipt, make_clip_receipt
 from resharp.video.writing import clip_writer, encoder_for, pixel_format
 
 PROBES = 9  # frames that are looked at, at least, where there are as many
@@ -89,6 +92,7 @@ def restore_clip(
     guarded: bool,
     crf: int | None = None,
     strip_gps: bool = False,
+    origin: Origin | None = None,
     on_step: OnStep | None = None,
 ) -> Result:
     """Read, restore, write; memory does not grow with the clip's length.
@@ -99,6 +103,7 @@ def restore_clip(
         settings: for `DeblurPipeline.restore`.
         guarded: hold each frame to what the clip supports, and pass a clip without motion blur through.
         crf: the encoder's constant rate factor.
+        origin: the pipeline's model, for the receipt in the result; None leaves the receipt out.
 
     Raises:
         DataError: not a video, a damaged one, or one that would not come back as it is.
@@ -107,7 +112,7 @@ def restore_clip(
         OutputError: the result cannot be written.
     """
     started = time.perf_counter()
-    chosen = pipeline.choose(**{name: value for name, value in settings.items() if name != "seed"})
+    chosen = asked = pipeline.choose(**chosen_of(settings))
     with opened(source) as (_, stream):
         encoder_for(stream, crf)  # a mistake is told before the work
     look = look_at(source)
@@ -115,9 +120,16 @@ def restore_clip(
     passes = chosen.output == "input" or (guarded and look.report.motion_blur == "none")
     result = Result(str(source), str(target), width=facts.width, height=facts.height, frames=facts.frames)
     if passes:
+        chosen = pipeline.choose(output="input")
+    if origin is not None and can_hold_receipt(target) and not (passes and is_copied(source, target, strip_gps)):
+        seed = settings.get("seed", 0)
+        how: dict[str, Any] = {"guarded": guarded, "crf": crf, "strip_gps": strip_gps}
+        result.receipt = make_clip_receipt(origin, pipeline, source, chosen, seed, **how)
+    receipt = None if result.receipt is None else result.receipt.to_text()
+    if passes:
         result.part = "input"
-        result.remark = None if chosen.output == "input" else NO_BLUR.replace("photo", "video")
-        result.dropped = _pass_through(source, target, facts, strip_gps)
+        result.remark = None if asked.output == "input" else NO_BLUR.replace("photo", "video")
+        result.dropped = _pass_through(source, target, facts, strip_gps, receipt)
     else:
         result.part = chosen.output
         names = ("steps", "samples", "sampler", "final_variance", "fidelity") if chosen.output == "diffusion" else ()
@@ -127,7 +139,7 @@ def restore_clip(
         result.ensemble = chosen.ensemble if chosen.output == "predictor" or chosen.ensemble > 1 else None
         try:
             run = _Run(pipeline, settings, look, guarded)
-            result.dropped = _encode(run, source, target, crf, strip_gps, on_step)
+            result.dropped = _encode(run, source, target, crf, strip_gps, receipt, on_step)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -170,14 +182,20 @@ class _Run:
 
 
 def _encode(
-    run: _Run, source: Path, target: Path, crf: int | None, strip_gps: bool, on_step: OnStep | None
+    run: _Run,
+    source: Path,
+    target: Path,
+    crf: int | None,
+    strip_gps: bool,
+    receipt: str | None,
+    on_step: OnStep | None,
 ) -> tuple[str, ...]:
     """The second reading. Returns what was left out."""
     facts = run.look.facts
     with opened(source) as (container, stream):
         encoder = encoder_for(stream, crf)
         format = pixel_format(stream, encoder)
-        with clip_writer(target, container, stream, facts, encoder, strip_gps=strip_gps) as writer:
+        with clip_writer(target, container, stream, facts, encoder, strip_gps=strip_gps, receipt=receipt) as writer:
             for packet, frames in packets_and_frames(source, container, stream):
                 for frame in frames:
                     writer.encode(from_rgb(run(to_rgb(frame)), frame, format))
@@ -188,15 +206,22 @@ def _encode(
             return writer.dropped
 
 
-def _pass_through(source: Path, target: Path, facts: ClipFacts, strip_gps: bool) -> tuple[str, ...]:
-    if not strip_gps and source.suffix.lower() == target.suffix.lower():
+def is_copied(source: Path, target: Path, strip_gps: bool) -> bool:
+    """Whether a clip that is passed through is its file's bytes."""
+    return not strip_gps and source.suffix.lower() == target.suffix.lower()
+
+
+def _pass_through(
+    source: Path, target: Path, facts: ClipFacts, strip_gps: bool, receipt: str | None
+) -> tuple[str, ...]:
+    if is_copied(source, target, strip_gps):
         make_folder(target.parent)
         with atomic_path(target) as temporary:
             shutil.copyfile(source, temporary)
         return ()
     with (
         opened(source) as (container, stream),
-        clip_writer(target, container, stream, facts, None, strip_gps=strip_gps) as writer,
+        clip_writer(target, container, stream, facts, None, strip_gps=strip_gps, receipt=receipt) as writer,
     ):
         for packet, _ in packets_and_frames(source, container, stream):
             writer.copy(packet)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from resharp.errors import ConfigError, DataError
 from resharp.files import atomic_path, make_folder
+from resharp.images.xmp import KEY
 from resharp.video.clip import ClipFacts, pyav
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _ENCODERS = {
 _HIGHEST_CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63, "libsvtav1": 63}
 _CONTAINERS = {".m4v": "mp4", ".mts": "mpegts", ".m2ts": "mpegts"}  # what these names are, FFmpeg takes otherwise
 # Written by the muxer itself, or no longer true of pictures encoded anew.
-_NOT_COPIED = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
+_NOT_COPIED = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", KEY)
 _STATISTICS = ("bps", "number_of_", "_statistics_")
 _PLACES = ("location", "gps", "xyz")
 
@@ -117,12 +118,14 @@ def clip_writer(
     encoder: Encoder | None,
     *,
     strip_gps: bool = False,
+    receipt: str | None = None,
 ) -> Iterator[ClipWriter]:
     """Write a file beside its place, and put it there when the block ends without an error.
 
     Args:
         encoder: for the pictures; None copies them too.
         strip_gps: leave out places in metadata, and streams of data, which cameras write their way into.
+        receipt: how it is made, for its metadata.
 
     Raises:
         DataError: the file's kind cannot hold what is to go into it.
@@ -137,6 +140,7 @@ def clip_writer(
             container = av.open(f"file:{temporary}", "w", **_container_options(target))
             try:
                 writer = _prepared(container, source, video, facts, encoder, with_data, strip_gps)
+                container.metadata.update({} if receipt is None else {KEY: receipt})
                 container.start_encoding()
                 break
             except (ValueError, av.error.FFmpegError) as error:
