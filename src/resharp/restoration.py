@@ -14,6 +14,7 @@ from resharp.diffusion.process import to_x0
 from resharp.diffusion.samplers import Denoise, sample
 from resharp.models.icdpm import ICDPM
 from resharp.models.padding import laid_out, pad_to_multiple
+from resharp.models.unet import Prepared
 from resharp.tile_choice import Tiles
 from resharp.tiled import blended, crop, features_in_tiles, predict_in_tiles
 from resharp.tiling import Plan, Tile
@@ -53,6 +54,7 @@ class Conditions:
     """What is computed once per image, before any noise: y, h and, with a predictor, g; all padded.
 
     layout: the tiles in which the denoiser is to be run; None runs it on the whole.
+    prepared: what the denoiser makes of them alone; None lets each step make it, as those in tiles do.
     """
 
     y: Tensor
@@ -60,6 +62,7 @@ class Conditions:
     g: Tensor | None
     size: tuple[int, int]
     layout: Plan | None = None
+    prepared: Prepared | None = None
 
     def cropped(self, image: Tensor) -> Tensor:
         """`image` without the padding."""
@@ -171,9 +174,11 @@ def diffused(
     """
     pictures, shape = len(conditions.y), conditions.y.shape
     conditions = conditions.repeated(len(generators))
-    g = conditions.g
+    y, h, g = conditions.y, conditions.h, conditions.g
+    if conditions.layout is None:
+        conditions = replace(conditions, prepared=model.prepare(y, h, g))
     drawn = torch.cat([torch.randn(shape, generator=each, device=each.device) for each in generators])
-    x_T = laid_out(drawn.to(conditions.y) * noise)  # noqa: N806
+    x_T = laid_out(drawn.to(y) * noise)  # noqa: N806
     denoise = clamped_x0(model, conditions)
 
     def picture(x0: Tensor) -> Tensor:
@@ -202,9 +207,9 @@ def estimated_x0(model: ICDPM, conditions: Conditions, x_t: Tensor, alpha_bar: T
             return estimated_x0(model, conditions.part(tile, device), x_t[(..., *tile.box)].to(device), alpha_bar)
 
         return blended(conditions.layout, x_t, answer)
-    y = conditions.y
+    y, h, g = conditions.y, conditions.h, conditions.g
     # Samplers give back the type of what they are given: under autocast it would lose x_t's precision.
-    output = model(x_t, y, alpha_bar.float().to(y.device), conditions.h, conditions.g).to(x_t)
+    output = model(x_t, y, alpha_bar.float().to(y.device), h, g, conditions.prepared).to(x_t)
     return to_x0(output, x_t, alpha_bar, model.config.prediction_type)
 
 

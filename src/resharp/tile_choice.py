@@ -109,7 +109,7 @@ def portions_within(
         return Portions(tiles_for(config, tile), batch)
     pixels, found = shape[0] * prod(shape[2:]), footprint(config)
     for count in range(batch, 1, -1):
-        if pixels * (_running_bytes(settings, found, count) + _state_bytes(settings, found, count)) <= room:
+        if pixels * _whole_bytes(settings, found, count) <= room:
             return Portions(None, count)
     return Portions(tiles_within(config, settings, shape, room, in_main, may_try=may_try))
 
@@ -136,7 +136,7 @@ def tiles_within(
     """
     pixels, found = shape[0] * prod(shape[2:]), footprint(config)
     state = pixels * _state_bytes(settings, found)
-    if pixels * _running_bytes(settings, found) + state <= room:
+    if pixels * _whole_bytes(settings, found) <= room:
         return None
     left = room - state if in_main is None else room
 
@@ -154,6 +154,12 @@ def tiles_within(
         most_px *= 0.9
         tiles = tiles_for(config, sides_within(shape[2], shape[3], int(most_px), config.size_multiple))
     return tiles
+
+
+def _whole_bytes(settings: Preset, found: Footprint, batch: int = 1) -> float:
+    """Per pixel of a picture that is made as a whole."""
+    kept = 0.0 if settings.output == "predictor" else batch * found.prepared
+    return _running_bytes(settings, found, batch) + _state_bytes(settings, found, batch) + kept
 
 
 def _running_bytes(settings: Preset, found: Footprint, batch: int = 1) -> float:

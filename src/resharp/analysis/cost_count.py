@@ -123,7 +123,10 @@ def works(model: ICDPM, blurry: Tensor) -> dict[str, Callable[[], object]]:
 
 
 def calls(settings: Preset, *, has_predictor: bool) -> dict[str, int]:
-    """How often each part runs for a picture restored with these settings; see `DeblurPipeline.restore`."""
+    """How often each part runs for a picture restored with these settings; see `DeblurPipeline.restore`.
+
+    A step is counted whole, by itself. In a run its projections of h, below 1 %, are made once for all steps.
+    """
     if settings.output == "input":
         return dict.fromkeys(PARTS, 0)
     if settings.output == "predictor":

@@ -21,6 +21,7 @@ class Footprint:
     step: bytes per pixel while guidance and one call of the denoiser run; 0 without a denoiser.
     guiding: bytes per pixel while guidance runs; 0 without it.
     features: bytes per pixel of all h_k, which are kept from step to step.
+    prepared: bytes per pixel of what the denoiser makes of y, h and g alone, kept from step to step without tiles.
     guidance_reach, predict_reach, step_reach: beyond this many px from a pixel nothing changes h_k there, g(y)
         given y and h, the denoiser's answer given its inputs. Upper bounds.
     """
@@ -29,6 +30,7 @@ class Footprint:
     step: float
     guiding: float
     features: float
+    prepared: float
     guidance_reach: int
     predict_reach: int
     step_reach: int
@@ -49,7 +51,9 @@ def footprint(config: ModelConfig) -> Footprint:
 
     predict, predict_reach = of(config.predictor, 3)
     step, step_reach = of(config.denoiser, 3 + 3 * images)
-    return Footprint(predict, step, WORKSPACE * guiding, features, guidance_reach, predict_reach, step_reach)
+    prepared = 0.0 if config.denoiser is None else _prepared_bytes(config.denoiser, images, guidance, patch)
+    reaches = (guidance_reach, predict_reach, step_reach)
+    return Footprint(predict, step, WORKSPACE * guiding, features, prepared, *reaches)
 
 
 def _guidance(config: GuidanceConfig) -> tuple[float, float, int]:
@@ -102,6 +106,13 @@ def _unet_bytes(config: UNetConfig, channels_in: int, guidance: GuidanceConfig |
             peak = max(peak, held + block(width, widths[level - 1], level, level - 1) - bytes_of(width, level))
             held -= bytes_of(width, level)
     return peak
+
+
+def _prepared_bytes(config: UNetConfig, images: int, guidance: GuidanceConfig | None, patch: int) -> float:
+    """Bytes per pixel of y and g, folded, and of the projections of h."""
+    levels = set(guidance_levels(guidance, patch).values())
+    widths = sum(config.encoder_blocks * config.widths[level] / (patch**2 * 4**level) for level in levels)
+    return _FLOAT_BYTES * (3 * images + widths)
 
 
 def _unet_reach(config: UNetConfig, patch: int) -> int:

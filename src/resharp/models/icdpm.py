@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from resharp.models.config import ModelConfig
 from resharp.models.guidance import Guidance
-from resharp.models.unet import UNet
+from resharp.models.unet import Prepared, UNet
 
 
 class ICDPM(nn.Module):
@@ -47,8 +47,20 @@ class ICDPM(nn.Module):
             raise ValueError("this model has no initial predictor")
         return y + self.predictor(y, h=h)
 
+    def prepare(self, y: Tensor, h: dict[int, Tensor], g: Tensor | None = None) -> Prepared:
+        """What the denoiser makes of y, h and g alone; once per image, for all its steps."""
+        if self.denoiser is None:
+            raise ValueError("this model is a regression and has no denoiser")
+        return self.denoiser.prepare(y if g is None else torch.cat([y, g], dim=1), h)
+
     def forward(
-        self, x_t: Tensor, y: Tensor, alpha_bar: Tensor, h: dict[int, Tensor], g: Tensor | None = None
+        self,
+        x_t: Tensor,
+        y: Tensor,
+        alpha_bar: Tensor,
+        h: dict[int, Tensor],
+        g: Tensor | None = None,
+        prepared: Prepared | None = None,
     ) -> Tensor:
         """The denoiser's output, (B, 3, H, W): eps_hat, v_hat or x0_hat after `config.prediction_type`.
 
@@ -58,9 +70,12 @@ class ICDPM(nn.Module):
             alpha_bar: (B,) in (0, 1), the noise level of x_t.
             h: from `guide(y)`.
             g: from `predict(y, h)`; needed exactly when there is a predictor.
+            prepared: from `prepare(y, h, g)`, which are not looked at then; the result is the same.
         """
         if self.denoiser is None:
             raise ValueError("this model is a regression and has no denoiser")
+        if prepared is not None:
+            return self.denoiser(x_t, alpha_bar, prepared=prepared)
         parts = [x_t, y] if self.predictor is None else [x_t, y, g]
         return self.denoiser(torch.cat(parts, dim=1), alpha_bar, h)  # type: ignore[arg-type]
 

@@ -80,14 +80,25 @@ class ResBlock(nn.Module):
             return F.interpolate(x, scale_factor=2, mode="nearest")
         return x
 
-    def forward(self, x: Tensor, embedding: Tensor | None = None, h_k: Tensor | None = None) -> Tensor:
-        """x: (B, width_in, H, W); embedding: (B, embedding_dim); h_k: (B, guidance_dim, H, W)."""
+    def forward(
+        self,
+        x: Tensor,
+        embedding: Tensor | None = None,
+        h_k: Tensor | None = None,
+        projected: Tensor | None = None,
+    ) -> Tensor:
+        """x: (B, width_in, H, W); embedding: (B, embedding_dim); h_k: (B, guidance_dim, H, W).
+
+        projected: what `guide` makes of h_k, in its place, (B, width_out, H, W).
+        """
         hidden = self.conv_1(self._resampled(F.silu(x)))  # (B, width_out, H', W')
         if self.shift is not None:
             assert embedding is not None
             hidden = hidden + self.shift(F.silu(embedding))[:, :, None, None]
         if self.guide is not None and h_k is not None:
-            hidden = hidden + self.guide(h_k)
+            projected = self.guide(h_k)
+        if projected is not None:
+            hidden = hidden + projected
         hidden = self.conv_2(self.dropout(F.silu(hidden)))
         return self._resampled(self.skip(x)) + hidden
 

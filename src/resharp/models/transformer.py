@@ -43,15 +43,23 @@ class TransformerBlock(nn.Module):
         self.guide = None if guidance_dim is None else nn.Conv2d(guidance_dim, width_out, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, embedding: Tensor | None = None, h_k: Tensor | None = None) -> Tensor:
-        """x: (B, width_in, H, W); embedding: (B, embedding_dim); h_k: (B, guidance_dim, H, W)."""
+    def forward(
+        self,
+        x: Tensor,
+        embedding: Tensor | None = None,
+        h_k: Tensor | None = None,
+        projected: Tensor | None = None,
+    ) -> Tensor:
+        """As `resharp.models.layers.ResBlock.forward`."""
         x = self.enter(x)
         given: Tensor | float = 0.0
         if self.shift is not None:
             assert embedding is not None
             given = self.shift(F.silu(embedding))[:, :, None, None]
         if self.guide is not None and h_k is not None:
-            given = given + self.guide(h_k)
+            projected = self.guide(h_k)
+        if projected is not None:
+            given = given + projected
         x = x + self.attention(self.norm_1(x) + given)  # (B, width_out, H, W)
         return x + self.dropout(self.feed_forward(self.norm_2(x) + given))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,18 @@ from torch import Tensor, nn
 from resharp.models.config import GuidanceConfig, UNetConfig, guidance_levels
 from resharp.models.layers import NoiseLevelEmbedding, ResBlock, zeroed
 from resharp.models.transformer import TransformerBlock
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a UNet makes of the inputs that stay the same while others change; see `UNet.prepare`.
+
+    images: those after the first, folded, (B, C p^2, H / p, W / p).
+    guides: by level, h as each encoder block of it projects it.
+    """
+
+    images: Tensor
+    guides: dict[int, tuple[Tensor, ...]]
 
 
 class UNet(nn.Module):
@@ -97,20 +110,43 @@ class UNet(nn.Module):
             arriving.setdefault(level, []).append(F.pixel_unshuffle(h[k], fold) if fold > 1 else h[k])
         return {level: torch.cat(parts, dim=1) for level, parts in arriving.items()}
 
-    def forward(self, x: Tensor, alpha_bar: Tensor | None = None, h: dict[int, Tensor] | None = None) -> Tensor:
-        """x: (B, channels_in, H, W); alpha_bar: (B,); h: {k: h_k}. Returns (B, channels_out, H, W)."""
+    def _folded(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) as (B, C p^2, H / p, W / p)."""
+        return F.pixel_unshuffle(x, self.patch_size) if self.patch_size > 1 else x
+
+    def prepare(self, images: Tensor, h: dict[int, Tensor]) -> Prepared:
+        """What `forward` takes in place of h and of the images that follow the first, (B, C, H, W)."""
+        guides = {
+            level: tuple(block.guide(arriving) for block in self.encoder[level].children())  # type: ignore[operator]
+            for level, arriving in self._by_level(h).items()
+        }
+        return Prepared(self._folded(images), guides)
+
+    def forward(
+        self,
+        x: Tensor,
+        alpha_bar: Tensor | None = None,
+        h: dict[int, Tensor] | None = None,
+        prepared: Prepared | None = None,
+    ) -> Tensor:
+        """x: (B, channels_in, H, W); alpha_bar: (B,); h: {k: h_k}. Returns (B, channels_out, H, W).
+
+        prepared: in place of h and all channels but the first; the result is the same.
+        """
         embedding = None
         if self.embedding is not None:
             assert alpha_bar is not None
             embedding = self.embedding(alpha_bar)
         guidance = self._by_level(h) if h else {}
-        if self.patch_size > 1:
-            x = F.pixel_unshuffle(x, self.patch_size)  # (B, channels_in p^2, H / p, W / p)
+        x = self._folded(x)
+        if prepared is not None:
+            x = torch.cat([x, prepared.images], dim=1)
         x = self.stem(x)
         skips = [x]
         for level, stage in enumerate(self.encoder):
-            for block in stage.children():
-                x = block(x, embedding, guidance.get(level))
+            for i, block in enumerate(stage.children()):
+                projected = prepared.guides[level][i] if prepared and level in prepared.guides else None
+                x = block(x, embedding, guidance.get(level), projected)
                 skips.append(x)
             if level < len(self.downs):
                 x = self.downs[level](x, embedding)
