@@ -31,7 +31,7 @@ class Exact(nn.Module):
 
     config = IMAGE
 
-    def forward(self, x_t, y, alpha_bar, h, g=None):
+    def forward(self, x_t, y, alpha_bar, h, g=None, prepared=None):
         alpha_bar = alpha_bar.view(-1, 1, 1, 1)
         variance = DEVIATION**2
         return alpha_bar.sqrt() * variance / (alpha_bar * variance + 1 - alpha_bar) * x_t
