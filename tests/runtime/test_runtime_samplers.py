@@ -57,7 +57,7 @@ def test_steps_are_those_of_diffusers(sampler, grid):
         array = np.asarray(x_t)
         return np.float32(1) * np.tanh(array * (1 + level) + 0.3 * np.roll(array, 1, axis=3))
 
-    theirs = sample_with_diffusers(lambda x, a: torch.from_numpy(denoise(x, a)), x_T, exact, sampler, generator)
+    theirs = sample_with_diffusers(lambda x, a: torch.from_numpy(denoise(x, a)), x_T, exact, sampler, [generator])
     ours = sample(denoise, x_T.numpy(), levels, sampler, noise.draw, lambda done, n: steps.append((done, n)))
     assert ours.dtype == np.float32
     assert np.abs(ours - theirs.numpy()).max() < 1e-4
