@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from resharp import threads
-from resharp.threads import usable_threads
+from resharp.threads import thread_count, usable_threads
 
 
 def test_there_is_one_and_no_more_than_cores():
@@ -42,3 +42,15 @@ def test_a_wish_counts_and_the_environment_is_not_raised():
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split() == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "wanted", "count"),
+    [(None, None, 4), ("2", None, 2), ("9", None, 4), ("3,2", None, 3), ("", None, 4), ("many", None, 4), ("2", 7, 7)],
+)
+def test_other_libraries_get_as_many_as_torch(monkeypatch, variable, wanted, count):
+    monkeypatch.setattr(threads, "usable_threads", lambda: 4)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    assert thread_count(wanted) == count

@@ -16,6 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from resharp.cli.backends import load_pipeline
 from resharp.hub import locate_model
+from resharp.images.reading import read_photo
+from resharp.images.receipts import read_receipt
+from resharp.images.writing import write_photo
 from resharp.serialization import Defaults, save_defaults
 from resharp.task import Task
 
@@ -296,6 +299,34 @@ def test_a_result_is_verified_by_the_backend_that_made_it(resharp, photo, shippe
     found = json.loads(resharp("verify", tmp_path / "a.deblurred.png", "--model", shipped_copy, "--json").out)
     assert (found["verdict"], found["verified"]) == ("identical", True)
     assert backend in found["made_with"]
+
+
+def test_a_receipt_from_before_there_were_backends_is_torchs(resharp, photo, shipped_copy, tmp_path):
+    result = tmp_path / "a.deblurred.png"
+    made(resharp, photo("a.png"), "--model", shipped_copy, "--force", "--backend", "torch")
+    receipt = json.loads(read_receipt(result))
+    for name in ("backend", "runtime", "precision"):
+        del receipt[name]
+    write_photo(read_photo(result), result, receipt_for=lambda samples: json.dumps(receipt))
+    found = json.loads(resharp("verify", result, "--model", shipped_copy, "--json").out)
+    assert (found["verdict"], list(found["checked_with"])) == ("identical", ["resharp", "torch", "device"])
+
+
+def test_threads_reach_the_library(monkeypatch):
+    import onnxruntime
+
+    asked, original = [], onnxruntime.InferenceSession
+
+    def session(path, options, **others):
+        asked.append(options.intra_op_num_threads)
+        return original(path, options, **others)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for threads in (3, None):
+        load_pipeline(None, "auto", "cpu", threads)
+    assert asked == [3, 1]
+    assert os.environ["OMP_NUM_THREADS"] == "1"
 
 
 def test_what_is_done_is_skipped_without_torch(photo, shipped_copy):

@@ -48,6 +48,22 @@ def test_onnx_gives_what_torch_gives_at_other_sizes(model, onnx, asked):
     assert np.abs(open_graphs(onnx, "onnx").restore(PICTURE, **asked).image - theirs).max() < 1e-4
 
 
+def test_the_program_runs_an_exported_folder_by_its_own_backend(onnx, tmp_path, capsys):
+    from PIL import Image
+
+    from resharp.cli.main import run
+
+    Image.fromarray((PICTURE[0].transpose(1, 2, 0) * 255).astype(np.uint8)).save(tmp_path / "a.png")
+    words = ["deblur", str(tmp_path / "a.png"), "--model", str(onnx), "--force", "--json"]
+    assert run(words) == 0
+    receipt = json.loads(capsys.readouterr().out)["results"][0]["receipt"]
+    assert (receipt["backend"], receipt["torch"]) == ("onnx", None)
+    assert run(["verify", str(tmp_path / "a.deblurred.png"), "--model", str(onnx)]) == 0
+    assert "identical" in capsys.readouterr().out
+    assert run([*words, "--overwrite", "--device", "cuda"]) == 1
+    assert "runs on the CPU; leave out --device cuda" in capsys.readouterr().err
+
+
 def test_an_export_says_what_it_was_made_from(model, onnx):
     said = json.loads((onnx / "export.json").read_text())
     assert said["weights_sha256"] == origin_of(str(model)).weights_sha256
