@@ -165,7 +165,7 @@ def _restore(
     safe = make_safe(blurry, restored.image, report, restored.spread, **how)
     remark = _no_blur(report) if passes else None if restored.output == "input" else safe.remark
     remark = "; ".join(part for part in (restored.remark, remark) if part) or None
-    return replace(restored, image=safe.image), safe, remark
+    return replace(restored, image=safe.image), safe, remark  # type: ignore[arg-type]  # a tensor or an array before
 
 
 def _no_blur(report: InputReport) -> str:

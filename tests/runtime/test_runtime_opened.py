@@ -156,3 +156,36 @@ print("openvino_telemetry" in sys.modules, type(ovc.telemetry).__module__)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert ran.stdout.split() == ["False", "openvino.tools.ovc.telemetry_stub"]
     assert not (tmp_path / "intel").exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+def test_an_interruption_after_two_models_of_openvino_does_no_harm(tmp_path):
+    """Two cores, gone in the order in which they came, left the process without a place to handle signals in."""
+    pytest.importorskip("openvino")
+    code = """
+import gc, signal, sys, time
+from pathlib import Path
+import numpy as np
+from resharp.runtime.openvino_graphs import openvino, openvino_graphs
+
+ov, file = openvino(), Path(sys.argv[1]) / "guide.xml"
+y = ov.op.Parameter(ov.Type.f32, ov.PartialShape([-1]))
+y.output(0).set_names({"y"})
+ov.save_model(ov.Model([ov.opset13.relu(y)], [y], "relu"), str(file), compress_to_fp16=False)
+opened = [openvino_graphs({"guide": file}, 1) for _ in range(2)]
+for graphs in opened:
+    print(graphs("guide", {"y": np.array([-1, 2], np.float32)})[0].tolist())
+while opened:
+    del graphs, opened[0]
+    graphs = None
+    gc.collect()
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    ran = subprocess.run(words, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.split("\n")) == (0, ["[0.0, 2.0]"] * 2 + ["interrupted", ""]), ran.stderr

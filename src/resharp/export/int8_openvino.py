@@ -13,7 +13,7 @@ import numpy as np
 
 from resharp.errors import ConfigError
 from resharp.export.graphs import write_openvino
-from resharp.runtime.openvino_graphs import openvino, unreported
+from resharp.runtime.openvino_graphs import openvino_core, unreported
 
 
 def quantise_openvino(path: Path, inputs: Sequence[Mapping[str, np.ndarray]]) -> None:
@@ -31,7 +31,7 @@ def quantise_openvino(path: Path, inputs: Sequence[Mapping[str, np.ndarray]]) ->
         ConfigError: NNCF or OpenVINO is not installed.
     """
     nncf = load_nncf()
-    model = openvino().Core().read_model(str(path))
+    model = openvino_core().read_model(str(path))
     convolutions = [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() == "Convolution"]
     ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
     with redirect_stdout(io.StringIO()):  # its bars

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,17 @@ def openvino() -> Any:
     """The module, which sends nothing about its use; see `resharp.runtime.opened.library` for errors."""
     with unreported():
         return library("openvino", NAME, "openvino")
+
+
+@cache
+def openvino_core() -> Any:
+    """The one `openvino.Core` of this process.
+
+    Its plugin for CPUs gives the thread a stack for signals and, when it goes, puts back the one that was there before.
+    Of two, gone in the order in which they came, that one is freed memory by then, and the next Ctrl-C a segmentation
+    fault. So there is one, and it stays.
+    """
+    return openvino().Core()
 
 
 @contextmanager
@@ -49,7 +61,7 @@ def openvino_graphs(files: Mapping[str, Path], threads: int | None = None) -> Gr
     Raises:
         ConfigError: OpenVINO is not installed.
     """
-    core = openvino().Core()
+    core = openvino_core()
     # float32 asked for: where it has bf16, OpenVINO takes that by itself.
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": thread_count(threads)}
 
