@@ -155,6 +155,7 @@ WAYS = {
     "standard": ["--quality", "standard"],
     "ensemble": ["--ensemble", 2],
     "samples": ["--samples", 2, "--seed", 3],
+    "batch": ["--samples", 3, "--batch", 2],
     "ddpm": ["--sampler", "ddpm", "--steps", 3],
     "unipc": ["--sampler", "unipc", "--steps", 3],
     "ddim": ["--sampler", "ddim", "--steps", 2, "--final-variance", 0.3],
