@@ -26,6 +26,7 @@ ALLOWED = {
     "task": {"errors"},
     "hub": {"errors"},
     "models": {"errors"},
+    "compiling": {"errors", "models"},
     "diffusion": {"errors"},
     "images": {"errors", "files"},
     "data": {"errors", "files", "images", "task"},
@@ -97,7 +98,7 @@ ALLOWED = {
     },
     "bench": {
         *("errors", "models", "diffusion", "images", "data", "evaluate", "hub", "picture", "pipeline"),
-        *("restoration", "runtime", "serialization", "train"),
+        *("compiling", "restoration", "runtime", "serialization", "train"),
     },
     "analysis": {
         *("assessment", "bench"),

@@ -111,6 +111,20 @@ def test_a_missing_library_is_a_row_with_a_reason_and_the_others_go_on(models, p
     ]
 
 
+def test_without_a_compiler_the_compiled_row_says_so(models, picture, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    (run,) = measured([Way("torch, compiled", "torch compiled", models[0])], picture)["torch, compiled"]
+    assert run.failed.startswith("torch.compile needs a C++ compiler, and there is no no-such-compiler here")
+
+
+@pytest.mark.slow
+def test_compiled_networks_give_the_same_up_to_rounding(models, picture):
+    ways = [Way(EAGER, "torch", models[0]), Way("torch, compiled", "torch compiled", models[0])]
+    _, (run,) = measured(ways, picture).values()
+    assert run.failed is None
+    assert run.figures["difference"] < 1e-5
+
+
 WAYS = [Way(EAGER, "torch", Path()), Way("fast", "onnx", Path()), Way("fast", "onnx", Path(), 2)]
 WAYS += [Way(EAGER, "torch", Path(), 2), Way("none", "openvino", None)]
 RUNS = [

@@ -91,6 +91,10 @@ def _torch(wanted: dict[str, Any]) -> tuple[Restore, str]:
     asked, versions = settings_of(wanted["steps"]), f"torch {torch.__version__}"
     if wanted["way"] == "torch":
         return _contiguous(pipeline, asked), versions
+    if wanted["way"] == "torch compiled":
+        from resharp.compiling import compile_networks
+
+        compile_networks(pipeline.model)
 
     def restore(picture: np.ndarray) -> np.ndarray:
         return pipeline.restore(picture, memory=WHOLE, **asked).image.numpy()

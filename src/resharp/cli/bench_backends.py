@@ -43,6 +43,9 @@ def backends(
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Measure the diffusion too, in so many steps.")] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Measure torch.compile too, which takes minutes to start.")
+    ] = False,
     size: Annotated[
         list[str] | None,
         typer.Option("--size", metavar="WxH", help="Size of the picture; repeatable; default: 256x256 and 1280x720."),
@@ -70,7 +73,7 @@ def backends(
     limits = Limits(threads or usable_cores(), limit, free_memory())
     about = about_measurements(model, limits, repeats)
     with tempfile.TemporaryDirectory(prefix="resharp-bench-") as folder:
-        ways = _ways(model, exported or (), steps, Path(folder))
+        ways = _ways(model, exported or (), steps, compiled, Path(folder))
         runs = _runs(ways, sizes, limits, repeats, once_above, Path(folder))
     rows = rows_of(ways, runs)
     _report(rows, runs, about, out, None if as_json else markdown(rows, about))
@@ -78,7 +81,7 @@ def backends(
         raise TrainingError(f"nothing could be measured: {runs[0].failed}")
 
 
-def _ways(model: str, exported: Sequence[str], steps: int | None, folder: Path) -> list[Way]:
+def _ways(model: str, exported: Sequence[str], steps: int | None, compiled: bool, folder: Path) -> list[Way]:
     """What is to be measured; raises ConfigError, ModelError.
 
     folder: a place for graphs that must be exported first.
@@ -96,6 +99,8 @@ def _ways(model: str, exported: Sequence[str], steps: int | None, folder: Path) 
     given = _given(exported, model)
     places: list[tuple[str, str, Path | None, str | None]] = [(EAGER, "torch", source, None)]
     places.append(("torch, channels_last", "torch channels_last", source, None))
+    if compiled:
+        places.append(("torch, compiled", "torch compiled", source, None))
     for (backend, precision), label in LABELS.items():
         if (backend, precision) in given:
             places.append((label, backend, given[backend, precision], None))
