@@ -71,8 +71,10 @@ def flatness(mean: np.ndarray, rough: np.ndarray, noise_sigma: float) -> np.ndar
 
 
 def low_frequencies(mean: np.ndarray) -> np.ndarray:
-    """Of the means over cells, (1, 3, h, w)."""
-    return np.stack([window_means(plane, LOW_CELLS) for plane in mean[0]])[None]
+    """Of the means over cells, (1, 3, h, w), which are written over."""
+    for plane in mean[0]:
+        plane[:] = window_means(plane, LOW_CELLS)
+    return mean
 
 
 def products(photo: np.ndarray, change: np.ndarray, cells: Cells, top: int) -> np.ndarray:
