@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,10 +11,19 @@ from resharp.cli.bench_backends import backends
 from resharp.cli.bench_deblur import LARGE, deblur
 from resharp.cli.bench_growth import growth
 from resharp.cli.bench_peers import peers
-from resharp.cli.bench_report import load_words, machine_facts, measured_rows, print_table, report, without_command
+from resharp.cli.bench_report import (
+    OutOption,
+    OverwriteOption,
+    check_out,
+    load_words,
+    machine_facts,
+    measured_rows,
+    print_table,
+    report,
+    without_command,
+)
 from resharp.cli.console import say
 from resharp.cli.options import DebugOption, JsonOption, pick_device
-from resharp.cli.places import check_file, check_folder
 from resharp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,15 +76,13 @@ def train(
         list[str] | None,
         typer.Option(metavar="PLACE", help="Photos to train on, as for `resharp train`; default: made up in memory."),
     ] = None,
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the JSON object here too.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Measure training: crops a second, against what the machine's matrix products allow, and with real data."""
-    if out is not None:
-        check_folder(Path(out).parent)
-        check_file(Path(out), overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     from resharp.bench.spec import Spec, usable_cores
 
     where = pick_device(device)

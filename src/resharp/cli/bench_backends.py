@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resharp.cli.bench_report import about_measurements, free_memory, measured_line, picture_size
+from resharp.cli.bench_report import (
+    OutOption,
+    OverwriteOption,
+    about_measurements,
+    check_out,
+    free_memory,
+    measured_line,
+    picture_size,
+)
 from resharp.cli.console import note, say
 from resharp.cli.options import DebugOption, JsonOption
-from resharp.cli.places import check_file, check_folder
 from resharp.errors import ConfigError, ModelError, ResharpError, TrainingError
 
 if TYPE_CHECKING:
@@ -56,15 +63,13 @@ def backends(
     ] = 60.0,
     limit: Annotated[float, typer.Option(metavar="SECONDS", help="A measurement that takes longer is ended.")] = 1800.0,
     threads: Annotated[int | None, typer.Option(min=1, help="Of each way; default: the cores.")] = None,
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the JSON object here too.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Time torch, ONNX Runtime and OpenVINO on the same picture; each in a process of its own, in turns."""
-    if out is not None:
-        check_folder(Path(out).parent)
-        check_file(Path(out), overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     sizes = [picture_size(text) for text in dict.fromkeys(size or SIZES)]
     from resharp.bench.backend_table import markdown, rows_of
     from resharp.bench.limited_process import Limits

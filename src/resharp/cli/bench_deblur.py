@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resharp.cli.bench_report import load_words, machine_facts, measured_rows, print_table, report, without_command
+from resharp.cli.bench_report import (
+    OutOption,
+    OverwriteOption,
+    check_out,
+    load_words,
+    machine_facts,
+    measured_rows,
+    print_table,
+    report,
+    without_command,
+)
 from resharp.cli.console import say
 from resharp.cli.options import DebugOption, DeviceOption, JsonOption, pick_device
-from resharp.cli.places import check_file, check_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,15 +57,13 @@ def deblur(
     ] = None,
     device: DeviceOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: the cores.")] = None,
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the JSON object here too.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Measure restoring a photo, file to file: seconds, against what the machine's matrix products allow, memory."""
-    if out is not None:
-        check_folder(Path(out).parent)
-        check_file(Path(out), overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     from resharp.bench.restoring_spec import SHIPPED, RestoringSpec, has_predictor
     from resharp.bench.spec import usable_cores
     from resharp.models.sizes import SIZES

@@ -7,9 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
 
 from resharp.cli.console import note, say
+from resharp.cli.places import check_file, check_folder
 from resharp.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
@@ -19,6 +22,15 @@ if TYPE_CHECKING:
     from resharp.bench.turns import Run
 
 S = TypeVar("S")
+OutOption = Annotated[str | None, typer.Option(metavar="FILE", help="Write the JSON object here too.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")]
+
+
+def check_out(out: str | None, *, overwrite: bool) -> None:
+    """Refuse, with OutputError, a file that cannot be written, before anything is measured."""
+    if out is not None:
+        check_folder(Path(out).parent)
+        check_file(Path(out), overwrite=overwrite)
 
 
 def machine_facts() -> dict[str, Any]:
