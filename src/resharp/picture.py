@@ -156,13 +156,12 @@ def _restore(
     if not pipeline.task.deblurs:
         restored = pipeline.restore(blurry, **settings, **watching)
         return restored, None, restored.remark
-    report = assess_input(blurry, threads=pipeline.threads)
+    report = assess_input(blurry)
     chosen = pipeline.choose(**chosen_of(settings))
     passes = guard and report.motion_blur == "none" and chosen.output != "input"
     restored = pipeline.restore(blurry, **({"output": "input"} if passes else settings), **watching)
     guarded = guard and restored.output != "input"
-    how: dict[str, Any] = {"guarded": guarded, "in_place": True, "threads": pipeline.threads}
-    safe = make_safe(blurry, restored.image, report, restored.spread, **how)
+    safe = make_safe(blurry, restored.image, report, restored.spread, guarded=guarded, in_place=True)
     remark = _no_blur(report) if passes else None if restored.output == "input" else safe.remark
     remark = "; ".join(part for part in (restored.remark, remark) if part) or None
     return replace(restored, image=safe.image), safe, remark  # type: ignore[arg-type]  # a tensor or an array before

@@ -65,7 +65,6 @@ class DeblurPipeline:
 
     # What ran the networks, as receipts name it; exported graphs have others.
     backend, version, precision = "torch", torch.__version__, "float32"
-    threads = property(lambda self: torch.get_num_threads(), doc="How many work on the CPU.")
 
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike[str] | None = None) -> DeblurPipeline:

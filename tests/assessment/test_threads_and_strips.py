@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from resharp.assessment import assess_input, guard, reblur_consistency
+from resharp.assessment import assess_input, guard
 from resharp.assessment.arrays import enlarged
 from resharp.assessment.threads import for_each
 
@@ -58,25 +58,3 @@ def test_what_is_found_comes_in_the_order_of_the_parts_and_errors_come_through()
     assert for_each(lambda n: n * n, range(50), 3) == [n * n for n in range(50)]
     with pytest.raises(ZeroDivisionError):
         for_each(lambda n: 1 // n, [2, 1, 0], 2)
-
-
-def test_the_report_and_the_trust_figure_are_the_same_with_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr("resharp.assessment.consistency.TILES_AT_ONCE", 1)
-    photo, result = photo_and_result(420, 700)
-    report, alone = assess_input(photo), reblur_consistency(photo, result)
-    for threads in (2, 3):
-        assert assess_input(photo, threads=threads) == report
-        shared = reblur_consistency(photo, result, threads=threads)
-        assert np.array_equal(shared.kernels, alone.kernels)
-        assert np.array_equal(shared.map, alone.map, equal_nan=True)
-        assert (shared.explained, shared.change) == (alone.explained, alone.change)
-
-
-def test_tiles_fitted_together_are_as_if_fitted_alone(monkeypatch):
-    photo, result = photo_and_result(420, 700)
-    together = reblur_consistency(photo, result)
-    monkeypatch.setattr("resharp.assessment.consistency.TILES_AT_ONCE", 1)
-    alone = reblur_consistency(photo, result)
-    assert len(alone.kernels) > 4
-    assert np.array_equal(together.kernels, alone.kernels)
-    assert together.explained == pytest.approx(alone.explained, abs=1e-7)

@@ -67,8 +67,8 @@ def reblur_consistency(
     places = _places(blurry, restored, tile_px)
 
     def look(some: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
-        before, after = ([_cut(image, place, tile_px) for place in some] for image in (blurry, restored))
-        return _fitted(before, after, kernel_px)
+        tiles = ([_cut(image, place, tile_px) for place in some] for image in (blurry, restored))
+        return _fitted(*tiles, kernel_px)
 
     groups = [places[i : i + TILES_AT_ONCE] for i in range(0, len(places), TILES_AT_ONCE)]
     parts = zip(*for_each(look, groups, threads), strict=True)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from resharp.assessment.arrays import as_array, as_planes, as_samples, cell_means
-from resharp.assessment.threads import for_each
+from resharp.assessment.arrays import as_array, as_samples, cell_means
 from resharp.assessment.tiles import cut, gray, spread_places
 
 # Shares are counted on at most about this many pixels, evenly spread.
@@ -41,27 +40,24 @@ class Measures:
     equal_share: float
 
 
-def measure(image: Any, threads: int = 1) -> Measures:
+def measure(image: Any) -> Measures:
     """Measures of (1, 3, H, W) in [0, 1] or samples, array or tensor, any size."""
     image = as_samples(image)
     tiles = [cut(image, place) for place in _even_tiles(image)]
-    looked = for_each(lambda tile: (_block_statistics(gray(tile)), _equal_share(tile)), tiles, threads)
-    blocks = np.concatenate([found for found, _ in looked], axis=1)  # (3, N): mean, deviation, noise
+    blocks = np.concatenate([_block_statistics(gray(tile)) for tile in tiles], axis=1)  # (3, N): mean, deviation, noise
     noise = _noise(blocks[0], blocks[2])
     flat = (blocks[1] < FLAT_DEVIATION + 1.2 * noise).mean() if blocks.shape[1] else 1.0
     step = max(1, int((image.shape[-1] * image.shape[-2] / MOST_PIXELS) ** 0.5))
     pixels = image[:, :, ::step, ::step]
-    strips = [pixels[:, :, top : top + _ROWS_AT_ONCE] for top in range(0, pixels.shape[-2], _ROWS_AT_ONCE)]
-    counts = for_each(_counts, strips, threads)
-    colours = np.sum([each for _, _, each in counts], axis=0)
+    dark, saturated, colours = _counts(pixels)
     count = pixels.shape[-2] * pixels.shape[-1]
     return Measures(
         noise_sigma=noise,
-        dark_share=sum(dark for dark, _, _ in counts) / count,
-        saturated_share=sum(saturated for _, saturated, _ in counts) / count,
+        dark_share=dark / count,
+        saturated_share=saturated / count,
         flat_share=float(flat),
         colours=_colours(colours),
-        equal_share=sum(share for _, share in looked) / len(looked),
+        equal_share=sum(map(_equal_share, tiles)) / len(tiles),
     )
 
 
@@ -94,16 +90,20 @@ def _noise(mean: np.ndarray, noise: np.ndarray) -> float:
 
 def _counts(pixels: np.ndarray) -> tuple[int, int, np.ndarray]:
     """How many of (1, 3, H, W) are dark, how many saturated, and how many have each of 32,768 colours."""
-    planes = as_planes(pixels)
-    dark = int(np.count_nonzero(gray(planes) < DARK_BELOW))
-    saturated = int(np.count_nonzero(planes.max(axis=1) >= SATURATED_FROM))
-    shades = np.rint(planes * np.float32(_SHADES - 1))
-    red, green, blue = np.clip(shades[0], 0, _SHADES - 1, out=shades[0]).astype(np.int32)
-    red *= _SHADES
-    red += green
-    red *= _SHADES
-    red += blue
-    return dark, saturated, np.bincount(red.ravel(), minlength=_SHADES**3)
+    dark = saturated = 0
+    colours = np.zeros(_SHADES**3, dtype=np.int64)
+    for top in range(0, pixels.shape[-2], _ROWS_AT_ONCE):
+        rows = np.ascontiguousarray(as_array(pixels[0, :, top : top + _ROWS_AT_ONCE]))
+        dark += int(np.count_nonzero(gray(rows[None]) < DARK_BELOW))
+        saturated += int(np.count_nonzero(rows.max(axis=0) >= SATURATED_FROM))
+        rows = np.rint(rows * np.float32(_SHADES - 1))
+        red, green, blue = np.clip(rows, 0, _SHADES - 1, out=rows).astype(np.int32)
+        red *= _SHADES
+        red += green
+        red *= _SHADES
+        red += blue
+        colours += np.bincount(red.ravel(), minlength=len(colours))
+    return dark, saturated, colours
 
 
 def _colours(counts: np.ndarray) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from resharp.assessment.arrays import as_picture
 from resharp.assessment.edges import find_edges
 from resharp.assessment.measures import Measures, measure
-from resharp.assessment.threads import for_each
 from resharp.assessment.tiles import busiest_tiles, cut, gray
 
 # How the limits below were chosen, and how often they err: docs/trust.md.
@@ -61,19 +59,18 @@ class InputReport:
     outside: tuple[str, ...]
 
 
-def assess_input(blurry: Any, *, threads: int = 1) -> InputReport:
+def assess_input(blurry: Any) -> InputReport:
     """Look at a photo; the time taken does not grow with its size beyond a few megapixels.
 
     Args:
         blurry: (1, 3, H, W), an array or a tensor, any size from 1x1: floats in [0, 1], or samples of a photo.
-        threads: how many work on it; the report is the same.
 
     Raises:
         ValueError: another shape.
     """
     image = as_picture(blurry)
-    found = measure(image, threads)
-    extent, alike, tiles = _blur(image, found.noise_sigma, threads)
+    found = measure(image)
+    extent, alike, tiles = _blur(image, found.noise_sigma)
     return InputReport(
         blur_extent_px=extent,
         blur_alike=alike,
@@ -89,12 +86,11 @@ def assess_input(blurry: Any, *, threads: int = 1) -> InputReport:
     )
 
 
-def _blur(image: np.ndarray, noise_sigma: float, threads: int) -> tuple[float | None, float | None, float]:
+def _blur(image: np.ndarray, noise_sigma: float) -> tuple[float | None, float | None, float]:
     """Extent in px, its ratio to the narrowest direction's, and the share of tiles that are blurred."""
     lumas = [gray(cut(image, place)) for place in busiest_tiles(image)]
-    sigma = min(noise_sigma, MOST_SIGMA)
     for smooth in (True, False):  # patterns of single pixels vanish in smoothing, and nothing is sharper
-        edges = for_each(partial(_widths, noise_sigma=sigma, smooth=smooth), lumas, threads)
+        edges = [find_edges(luma, min(noise_sigma, MOST_SIGMA), smooth=smooth).widths for luma in lumas]
         widths = _extents([np.concatenate(of_tiles) for of_tiles in zip(*edges, strict=True)])
         if widths:
             break
@@ -103,10 +99,6 @@ def _blur(image: np.ndarray, noise_sigma: float, threads: int) -> tuple[float | 
     per_tile = [max(found) for found in map(_extents, edges) if found]
     blurred = sum(extent > OBJECT_FROM_PX for extent in per_tile) / max(1, len(per_tile))
     return max(widths), max(widths) / max(min(widths), 0.5), blurred
-
-
-def _widths(luma: np.ndarray, noise_sigma: float, smooth: bool) -> tuple[np.ndarray, ...]:
-    return find_edges(luma, noise_sigma, smooth=smooth).widths
 
 
 def _extents(widths: tuple[np.ndarray, ...] | list[np.ndarray]) -> list[float]:

@@ -61,7 +61,6 @@ def make_safe(
     *,
     guarded: bool = True,
     in_place: bool = False,
-    threads: int = 1,
 ) -> Safe:
     """Guard and judge one picture.
 
@@ -71,13 +70,12 @@ def make_safe(
         spread: (1, 1, H, W), from several samples, or None.
         guarded: without the guard the judgement is made all the same.
         in_place: let the guard write over `restored`, which must be float32 on the CPU.
-        threads: how many work on it; the result is the same.
     """
     restored = as_array(restored)
     held = Guarded(restored, 1.0, ())
     if guarded:
-        held = guard(blurry, restored, report, out=restored if in_place else None, threads=threads)
-    consistency = reblur_consistency(blurry, held.image, report.noise_sigma, threads=threads)
+        held = guard(blurry, restored, report, out=restored if in_place else None)
+    consistency = reblur_consistency(blurry, held.image, report.noise_sigma)
     if guarded and report.motion_blur == "none":
         spread = None  # of samples that were not used
     return Safe(held.image, held.kept_share, held.notes, report, trust(spread, consistency, report))

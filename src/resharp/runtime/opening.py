@@ -11,7 +11,6 @@ from resharp.runtime.networks import Networks, graph_inputs
 from resharp.runtime.onnx_graphs import onnx_graphs, onnxruntime
 from resharp.runtime.openvino_graphs import openvino, openvino_graphs
 from resharp.runtime.pipeline import GraphPipeline
-from resharp.threads import thread_count
 from resharp.weights_file import read_arrays
 
 
@@ -59,7 +58,6 @@ def open_graphs(folder: Path, backend: str, threads: int | None = None) -> Graph
         version=version,
         precision=precision,
         release=graphs.close,
-        threads=thread_count(threads),
     )
 
 

@@ -50,7 +50,6 @@ class GraphPipeline:
         schedule, defaults, task: the model's.
         backend: "onnx" or "openvino". version: of its library. precision: "float32" or "int8".
         release: gives back what the graphs keep, where memory runs out.
-        threads: how many the library takes.
     """
 
     device = SimpleNamespace(type="cpu")  # as a torch.device has it
@@ -66,13 +65,11 @@ class GraphPipeline:
         version: str,
         precision: str,
         release: Callable[[], None] = lambda: None,
-        threads: int = 1,
     ) -> None:
         config = networks.config
         self.networks, self.schedule, self.defaults, self.task = networks, schedule, defaults, task
         self.choices = Choices(schedule, defaults, config.predictor is not None, config.denoiser is not None)
         self.backend, self.version, self.precision, self.release = backend, version, precision, release
-        self.threads = threads
 
     def presets(self) -> dict[str, Preset]:
         """What "draft", "standard" and "best" mean for this model."""
