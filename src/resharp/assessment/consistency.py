@@ -10,7 +10,6 @@ import numpy as np
 from resharp.assessment.arrays import as_array, as_two_pictures, window_means
 from resharp.assessment.kernel_fit import blur, fit_kernels
 from resharp.assessment.measures import measure
-from resharp.assessment.threads import for_each
 from resharp.assessment.tiles import busiest_tiles, cut, spread_places
 
 KERNEL_PX = 31
@@ -43,9 +42,7 @@ class Consistency:
     kernels: np.ndarray
 
 
-def reblur_consistency(
-    blurry: Any, restored: Any, noise_sigma: float | None = None, *, threads: int = 1
-) -> Consistency:
+def reblur_consistency(blurry: Any, restored: Any, noise_sigma: float | None = None) -> Consistency:
     """Find, tile by tile, the small kernel that best turns the result back into the input, and what it leaves.
 
     A result that is the input explains it fully: this tells invented content, not missing sharpness.
@@ -53,7 +50,6 @@ def reblur_consistency(
     Args:
         blurry, restored: (1, 3, H, W) in [0, 1] or samples, arrays or tensors, any size.
         noise_sigma: the input's noise on [0, 1]; None estimates it.
-        threads: how many work on it; what is found is the same.
 
     Raises:
         ValueError: the shapes differ or are not (1, 3, H, W).
@@ -67,11 +63,11 @@ def reblur_consistency(
     places = _places(blurry, restored, tile_px)
 
     def look(some: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
-        tiles = ([_cut(image, place, tile_px) for place in some] for image in (blurry, restored))
-        return _fitted(*tiles, kernel_px)
+        before, after = ([_cut(image, place, tile_px) for place in some] for image in (blurry, restored))
+        return _fitted(before, after, kernel_px)
 
     groups = [places[i : i + TILES_AT_ONCE] for i in range(0, len(places), TILES_AT_ONCE)]
-    parts = zip(*for_each(look, groups, threads), strict=True)
+    parts = zip(*map(look, groups), strict=True)
     left, detail, change, kernels = (np.concatenate(part) for part in parts)
     excess = np.maximum(left - noise_sigma**2, 0)
     share = excess / (np.maximum(detail - noise_sigma**2, 0) + LEAST_DETAIL**2)

@@ -23,7 +23,6 @@ from resharp.assessment.flat import (
     roughness,
 )
 from resharp.assessment.report import InputReport
-from resharp.assessment.threads import for_each
 
 STRIP_PX = 512  # the most rows of a strip
 ROWS_PX = 4 * CELL_PX  # a strip is a multiple of so many
@@ -49,9 +48,7 @@ class Guarded:
     notes: tuple[str, ...]
 
 
-def guard(
-    blurry: Any, restored: Any, report: InputReport, *, out: np.ndarray | None = None, threads: int = 1
-) -> Guarded:
+def guard(blurry: Any, restored: Any, report: InputReport, *, out: np.ndarray | None = None) -> Guarded:
     """Take back what a result should not have done. Deterministic; the same for every model.
 
     1. Without motion blur the photo is returned as it was; where that is not sure, the change is scaled down to
@@ -65,7 +62,6 @@ def guard(
             `out`.
         report: `assess_input(blurry)`.
         out: float32, where the image is put; may be `restored` itself. None makes a new one.
-        threads: how many work on it; the result is the same.
 
     Raises:
         ValueError: the shapes differ or are not (1, 3, H, W).
@@ -75,7 +71,7 @@ def guard(
         photo = np.array(as_array(blurry))
         same = np.array_equal(photo, as_array(restored))
         return Guarded(photo, float(same), () if same else ("no motion blur found: the photo is unchanged",))
-    passes = _Passes(blurry, restored, threads)
+    passes = _Passes(blurry, restored)
     image = np.empty(blurry.shape, dtype=np.float32) if out is None else out
     cells, asked = passes.cells(report.noise_sigma)
     kept = passes.limit(cells, passes.allowed(cells), image)
@@ -92,8 +88,8 @@ def guard(
 class _Passes:
     """Passes over a photo and a result in strips of rows; what one strip gives does not depend on others."""
 
-    def __init__(self, blurry: np.ndarray, restored: np.ndarray, threads: int) -> None:
-        self.blurry, self.restored, self.threads = blurry, restored, threads
+    def __init__(self, blurry: np.ndarray, restored: np.ndarray) -> None:
+        self.blurry, self.restored = blurry, restored
         self.strips = _strips(blurry.shape)
         self.is_gray = all(_is_gray(self._photo(rows)) for rows in self.strips)
 
@@ -110,19 +106,16 @@ class _Passes:
             change[..., own, :] = cell_means(self._toned(asked), CELL_PX)
             return energy
 
-        asked = sum(for_each(look, self.strips, self.threads))
+        asked = sum(map(look, self.strips))
         flat = flatness(mean, rough, noise_sigma)
         return Cells(flat, low_frequencies(mean), low_frequencies(change)), asked
 
     def allowed(self, cells: Cells) -> np.ndarray:
         """See `allowed_shares`."""
         found = self._empty_cells(4)
-
-        def look(rows: slice) -> None:
+        for rows in self.strips:
             own = slice(rows.start // CELL_PX, -(-rows.stop // CELL_PX))
             found[..., own, :] = products(*self._photo_and_change(rows), cells, rows.start)
-
-        for_each(look, self.strips, self.threads)
         return allowed_shares(found)
 
     def limit(self, cells: Cells, allowed: np.ndarray, image: np.ndarray) -> float:
@@ -135,16 +128,13 @@ class _Passes:
             np.clip(change, 0, 1, out=image[..., rows, :])
             return _energy(image[..., rows, :] - photo)
 
-        return sum(for_each(put, self.strips, self.threads))
+        return sum(map(put, self.strips))
 
     def shrink(self, image: np.ndarray, share: float) -> None:
         """Leave only this share of the change in `image`."""
-
-        def put(rows: slice) -> None:
+        for rows in self.strips:
             part = image[..., rows, :]
             part += (1 - np.float32(share)) * (self._photo(rows) - part)
-
-        for_each(put, self.strips, self.threads)
 
     def _empty_cells(self, channels: int) -> np.ndarray:
         height, width = (-(-side // CELL_PX) for side in self.blurry.shape[-2:])
