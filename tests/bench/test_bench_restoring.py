@@ -71,7 +71,7 @@ def test_what_cannot_be_measured_is_refused():
         RestoringSpec(width=0)
     with pytest.raises(ConfigError, match="measure msgd-s on cpu with torch"):
         RestoringSpec("msgd-s", backend="onnx")
-    with pytest.raises(ConfigError, match="allowed: torch, onnx"):
+    with pytest.raises(ConfigError, match="allowed: torch, onnx, openvino"):
         RestoringSpec(backend="tensorflow")
     with pytest.raises(ResharpError, match="the predictor needs about"):
         launched(RestoringSpec(width=64, height=64, memory="1MB"), MODULE)

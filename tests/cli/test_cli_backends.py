@@ -106,8 +106,20 @@ def without_onnxruntime(monkeypatch, tmp_path, code):
     monkeypatch.syspath_prepend(tmp_path / "site")
 
 
+def test_openvino_runs_the_ready_graphs_too(resharp, photo, monkeypatch, tmp_path):
+    pytest.importorskip("openvino")
+    source, words = photo("a.png"), ("--force", "--part", "predictor", "--output")
+    made(resharp, source, *words, tmp_path / "torch.png", "--backend", "torch")
+    without_onnxruntime(monkeypatch, tmp_path, None)
+    for way in ([], ["--backend", "openvino", "--overwrite"]):  # the one that is installed is the default
+        _, backend = made(resharp, source, *words, tmp_path / "openvino.png", *way)
+        assert backend == "openvino"
+        assert np.abs(pixels(tmp_path / "openvino.png") - pixels(tmp_path / "torch.png")).max() <= 1
+
+
 def test_without_onnx_runtime_nothing_is_said(resharp, photo, monkeypatch, tmp_path):
     without_onnxruntime(monkeypatch, tmp_path, None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     words = ["deblur", photo("a.png"), "--force", "--part", "predictor"]
     assert resharp(*words).err == resharp(*words, "--backend", "torch", "--overwrite").err
     ran = resharp(*words, "--backend", "onnx", "--overwrite")
@@ -294,7 +306,7 @@ def test_a_result_of_another_backend_is_the_same_work(resharp, photo, shipped_co
     assert (tmp_path / "a.deblurred.png").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch"])
+@pytest.mark.parametrize("backend", ["onnx", "openvino", "torch"])
 def test_a_result_is_verified_by_the_backend_that_made_it(resharp, photo, shipped_copy, tmp_path, backend):
     made(resharp, photo("a.png"), "--model", shipped_copy, "--force", "--backend", backend)
     found = json.loads(resharp("verify", tmp_path / "a.deblurred.png", "--model", shipped_copy, "--json").out)

@@ -172,7 +172,7 @@ ov, file = openvino(), Path(sys.argv[1]) / "guide.xml"
 y = ov.op.Parameter(ov.Type.f32, ov.PartialShape([-1]))
 y.output(0).set_names({"y"})
 ov.save_model(ov.Model([ov.opset13.relu(y)], [y], "relu"), str(file), compress_to_fp16=False)
-opened = [openvino_graphs({"guide": file}, 1) for _ in range(2)]
+opened = [openvino_graphs({"guide": file}, threads=1) for _ in range(2)]
 for graphs in opened:
     print(graphs("guide", {"y": np.array([-1, 2], np.float32)})[0].tolist())
 while opened:

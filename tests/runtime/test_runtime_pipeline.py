@@ -1,4 +1,4 @@
-"""The shipped model by ONNX Runtime against torch, and the program without torch."""
+"""The shipped model by ONNX Runtime and OpenVINO against torch, and the program without torch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import pytest
 import torch
 
 from resharp.diffusion.sampler_names import SAMPLERS
-from resharp.errors import ConfigError, ModelError
+from resharp.errors import ConfigError, ModelError, OutputError
 from resharp.hub import locate_model
 from resharp.model_files import read_config
 from resharp.models.icdpm import ICDPM
 from resharp.models.sizes import size
 from resharp.pipeline import DeblurPipeline
 from resharp.runtime.exported import shipped_graphs, weight_shapes
+from resharp.runtime.networks import graph_inputs
 from resharp.runtime.opening import open_graphs
 from resharp.runtime.pictures import Moments, turned, turned_back
+from resharp.runtime.ready_weights import FILE, weights_of, write_weights
 
 pytest.importorskip("onnxruntime")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "blurry.jpg"
@@ -41,9 +43,11 @@ def picture() -> np.ndarray:
     return np.random.default_rng(0).random((1, 3, 37, 50), dtype=np.float32)
 
 
-@pytest.fixture(scope="module")
-def both() -> tuple:
-    return open_graphs(locate_model(None), "onnx"), DeblurPipeline.from_pretrained()
+@pytest.fixture(scope="module", params=["onnx", "openvino"])
+def both(request) -> tuple:
+    if request.param == "openvino":
+        pytest.importorskip("openvino")
+    return open_graphs(locate_model(None), request.param), DeblurPipeline.from_pretrained()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -183,3 +187,33 @@ def test_ready_graphs_know_the_tensors_of_their_models():
             assert shapes == {key: tuple(value.shape) for key, value in ICDPM(config).state_dict().items()}
         with safe_open(folder / "model.safetensors", framework="numpy") as file:
             assert set(file.keys()) == set(shapes)
+
+
+def test_graphs_look_for_weights_where_they_are_written(tmp_path):
+    """As onnx reads them, every graph has the tensors of the model's own file."""
+    onnx = pytest.importorskip("onnx")
+    from safetensors.numpy import load_file
+
+    folder = locate_model(None)
+    config = read_config(folder)[0].model
+    ready, stored = shipped_graphs(config), load_file(folder / "model.safetensors")
+    weights = {key: value.astype(np.float32) for key, value in stored.items()}
+    for name in graph_inputs(config):
+        write_weights(name, weights, tmp_path)
+        (tmp_path / f"{name}.onnx").write_bytes((ready / f"{name}.onnx").read_bytes())
+        found = {each.name: each for each in onnx.load(tmp_path / f"{name}.onnx").graph.initializer}
+        mine = weights_of(name, weights)
+        assert set(mine) <= set(found)
+        for key, value in mine.items():
+            assert np.array_equal(onnx.numpy_helper.to_array(found[key]), value)
+        assert (tmp_path / FILE).stat().st_size == 4 * sum(value.size for value in mine.values())
+
+
+def test_no_room_for_the_weights_is_told(monkeypatch):
+    pytest.importorskip("openvino")
+
+    pipeline = open_graphs(locate_model(None), "openvino")
+    pipeline.release()
+    monkeypatch.setattr("resharp.runtime.ready_weights.FILE", "missing/deeper")
+    with pytest.raises(OutputError, match="weights cannot be put there for a moment .No such file or directory.; make"):
+        pipeline.restore(np.zeros((1, 3, 16, 16), np.float32))

@@ -64,7 +64,7 @@ def opened(spec: RestoringSpec, pipeline: DeblurPipeline) -> DeblurPipeline | Gr
     """What is timed: the pipeline itself, or the shipped model's graphs.
 
     Raises:
-        ConfigError: ONNX Runtime is not installed.
+        ConfigError: its library is not installed.
     """
     return pipeline if spec.backend == "torch" else open_graphs(locate_model(None), spec.backend, spec.threads)
 

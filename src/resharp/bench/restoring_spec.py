@@ -11,7 +11,7 @@ from resharp.models.sizes import SIZES, size
 
 # What ships with the program and can be named beside the untrained sizes.
 SHIPPED = "default"
-BACKENDS = ("torch", "onnx")
+BACKENDS = ("torch", "onnx", "openvino")
 MAX_SIDE_PX = 20_000
 
 
@@ -28,7 +28,7 @@ class RestoringSpec:
         repeats: times each is measured; the median counts.
         memory: as of `resharp deblur --memory`; None is what is free.
         device: "cpu", "cuda" or "mps".
-        backend: "torch", or "onnx", which runs the shipped model on a CPU.
+        backend: "torch", or "onnx" or "openvino", which run the shipped model on a CPU.
         threads: on the CPU.
 
     Raises:
@@ -63,8 +63,10 @@ class RestoringSpec:
             raise ConfigError(f"unknown sampler {self.sampler!r}; allowed: {', '.join(SAMPLERS)}")
         if self.backend not in BACKENDS:
             raise ConfigError(f"unknown backend {self.backend!r}; allowed: {', '.join(BACKENDS)}")
-        if self.backend == "onnx" and (self.size != SHIPPED or self.device != "cpu"):
-            raise ConfigError(f"onnx runs {SHIPPED} on the CPU; measure {self.size} on {self.device} with torch")
+        if self.backend != "torch" and (self.size != SHIPPED or self.device != "cpu"):
+            raise ConfigError(
+                f"{self.backend} runs {SHIPPED} on the CPU; measure {self.size} on {self.device} with torch"
+            )
         config = size("msgd-fast" if self.size == SHIPPED else self.size)
         if self.output == "predictor" and config.predictor is None:
             raise ConfigError(f"{self.size} has no initial predictor; measure its diffusion")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from resharp.pipeline import DeblurPipeline
     from resharp.runtime.pipeline import GraphPipeline
 
+# By the time until the first photo is made, the shortest first, as measured in docs/export.md.
+_LIBRARIES = {"onnx": "onnxruntime", "openvino": "openvino"}
+
 
 def load_pipeline(
     model: str | None, backend: str, device: str, threads: int | None = None
@@ -26,8 +29,8 @@ def load_pipeline(
 
     Args:
         model: see `DeblurPipeline.from_pretrained`; also a folder made by `resharp export`.
-        backend: one of `BACKENDS`; "auto" is an exported folder's own, ONNX Runtime where that is installed, works,
-            has the model's graphs, and no GPU seems to be there, else torch.
+        backend: one of `BACKENDS`; "auto" is an exported folder's own; ONNX Runtime, or OpenVINO if that alone is
+            installed, where it works, there are graphs for the model, and no GPU seems to be there; else torch.
         device: one of `DEVICES`; exported graphs run on the CPU.
         threads: on the CPU; None takes the cores that this process may use.
 
@@ -44,8 +47,9 @@ def load_pipeline(
 
     folder = locate_model(model)
     exported = read_export(folder).backend if is_exported(folder) else None
-    if backend == "auto" and exported is None and _prefers_onnx(folder, device):
-        return _onnx_or_torch(folder, model, device, threads)
+    ready = _ready(folder, device) if backend == "auto" and exported is None else None
+    if ready is not None:
+        return _graphs_or_torch(folder, ready, model, device, threads)
     if backend == "auto":
         backend = exported or "torch"
     if backend != "torch":
@@ -70,26 +74,29 @@ def _with_torch(model: str | None, device: str, threads: int | None) -> DeblurPi
     return DeblurPipeline.from_pretrained(model).to(where)
 
 
-def _prefers_onnx(folder: Path, device: str) -> bool:
-    """Whether ONNX Runtime is installed, there are graphs for this model, and nothing speaks for a GPU."""
+def _ready(folder: Path, device: str) -> str | None:
+    """What is installed and has graphs for this model, where nothing speaks for a GPU; see docs/export.md."""
     if device not in ("auto", "cpu") or (device == "auto" and _may_have_gpu()):
-        return False
-    if importlib.util.find_spec("onnxruntime") is None:
-        return False
+        return None
+    installed = [name for name, module in _LIBRARIES.items() if importlib.util.find_spec(module) is not None]
+    if not installed:
+        return None
     from resharp.model_files import read_config
     from resharp.runtime.exported import shipped_graphs
     from resharp.runtime.opening import can_restore
 
     config = read_config(folder)[0]
-    return can_restore(config) and shipped_graphs(config.model) is not None
+    return installed[0] if can_restore(config) and shipped_graphs(config.model) is not None else None
 
 
-def _onnx_or_torch(folder: Path, model: str | None, device: str, threads: int | None) -> DeblurPipeline | GraphPipeline:
+def _graphs_or_torch(
+    folder: Path, backend: str, model: str | None, device: str, threads: int | None
+) -> DeblurPipeline | GraphPipeline:
     """Graphs where they work, else torch, which tells what is wrong with the model itself."""
     from resharp.runtime.opening import open_graphs
 
     try:
-        return open_graphs(folder, "onnx", threads)
+        return open_graphs(folder, backend, threads)
     except Exception as error:
         instead = _with_torch(model, device, threads)
         note(f"{describe(error)}; torch runs the model instead")

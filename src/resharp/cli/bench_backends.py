@@ -159,9 +159,9 @@ def _graphs(model: str, config: ConfigFile, source: Path, backend: str, folder: 
     from resharp.runtime.openvino_graphs import openvino
 
     try:
-        if backend == "onnx" and shipped_graphs(config.model) is not None:
-            return source, None
         onnxruntime() if backend == "onnx" else openvino()
+        if shipped_graphs(config.model) is not None:
+            return source, None
         from resharp.export.folder import export_model
         from resharp.pipeline import DeblurPipeline
         from resharp.provenance import origin_of

@@ -53,7 +53,11 @@ def deblur(
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="As for deblur.")] = None,
     backends: Annotated[
         list[str] | None,
-        typer.Option("--backend", metavar="torch|onnx", help="May be given twice; onnx: default only; default: torch."),
+        typer.Option(
+            "--backend",
+            metavar="torch|onnx|openvino",
+            help="May be given several times; default: torch, which runs all sizes.",
+        ),
     ] = None,
     device: DeviceOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: the cores.")] = None,
@@ -75,7 +79,7 @@ def deblur(
     specs = []
     ways = [(name, backend) for backend in dict.fromkeys(backends or ["torch"]) for name in names]
     for name, backend in ways:
-        if backend == "onnx" and not sizes and name != SHIPPED:
+        if backend != "torch" and not sizes and name != SHIPPED:
             continue  # of what nobody named, those with graphs
         each = common | {"backend": backend}
         specs += [RestoringSpec(name, **each)] * has_predictor(name)

@@ -26,7 +26,7 @@ def growth(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="To 100 megapixels, 64 samples, 1,000 images: hours.")] = False,
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="As for deblur.")] = None,
-    backend: Annotated[str, typer.Option(metavar="torch|onnx", help="What runs the networks.")] = "torch",
+    backend: Annotated[str, typer.Option(metavar="torch|onnx|openvino", help="What runs the networks.")] = "torch",
     device: DeviceOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: the cores.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files.")] = False,

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from resharp.runtime.networks import DENOISE, GUIDE, PREDICT
 from resharp.runtime.opened import Graph, Graphs, library
+from resharp.runtime.ready_weights import weights_of
 from resharp.threads import thread_count
 
-# Where a graph's weights stand in model.safetensors. R, which only training needs, is in none.
-_WEIGHTS_OF = {GUIDE: "guidance.guides.", PREDICT: "predictor.", DENOISE: "denoiser."}
 NAME = "ONNX Runtime"
 # Else a session keeps the most it ever took, while a large photo is guarded and written: 336 MB at 1280x720, not 100.
 _GIVE_BACK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -48,8 +46,8 @@ def onnx_graphs(
         options.intra_op_num_threads = count
         options.log_severity_level = _SILENT
         if weights is not None:
-            own = {key: value for key, value in weights.items() if key.startswith(_WEIGHTS_OF[name])}
-            values = {key: module.OrtValue.ortvalue_from_numpy(value) for key, value in own.items()}
+            own = weights_of(name, weights).items()
+            values = {key: module.OrtValue.ortvalue_from_numpy(value) for key, value in own}
             options.add_external_initializers(list(values), list(values.values()))
         session = module.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from resharp.errors import ConfigError, ModelError
+from resharp.errors import ConfigError, ModelError, ResharpError
 
 Graph = Callable[[Mapping[str, np.ndarray]], Sequence[np.ndarray]]
 # How ONNX Runtime and OpenVINO say that memory has run out: std::bad_alloc by name, or the request that failed.
@@ -54,12 +54,15 @@ class Graphs:
 
         Raises:
             ModelError: the file is not one that the library can run.
+            OutputError: there is no room for what it needs beside memory.
             MemoryError: there is not enough for it.
         """
         if name not in self._opened:
             path = self._files[name]
             try:
                 self._opened[name] = self._read(name, path)
+            except ResharpError:
+                raise
             except Exception as error:  # its own kinds, one for each way in which a file can be wrong
                 _raise_memory_error(error)
                 raise ModelError(

@@ -31,22 +31,22 @@ def open_graphs(folder: Path, backend: str, threads: int | None = None) -> Graph
     if not can_restore(config):
         raise ConfigError(f"{folder}: restores {config.task.words}, which exported graphs cannot; use --backend torch")
     version = onnxruntime().__version__ if backend == "onnx" else openvino().__version__.split("-")[0]
-    precision, place, weights = "float32", folder, None
+    precision, place, weights, suffix = "float32", folder, None, SUFFIXES[backend]
     if is_exported(folder):
         export = read_export(folder)
         if export.backend != backend:
             raise ModelError(f"{folder}: was exported for {export.backend}; give --backend {export.backend}")
         precision = export.precision
     else:
-        ready = shipped_graphs(config.model) if backend == "onnx" else None
+        ready = shipped_graphs(config.model)
         if ready is None:
             raise ModelError(
                 f"{folder}: has no {backend} graphs; make them with `resharp export {backend} MODEL OUT`, "
                 "then give --model OUT"
             )
-        place, weights = ready, read_arrays(folder / WEIGHTS, weight_shapes(ready))
-    files = {name: place / f"{name}{SUFFIXES[backend]}" for name in graph_inputs(config.model)}
-    graphs = onnx_graphs(files, weights, threads) if backend == "onnx" else openvino_graphs(files, threads)
+        place, weights, suffix = ready, read_arrays(folder / WEIGHTS, weight_shapes(ready)), SUFFIXES["onnx"]
+    files = {name: place / f"{name}{suffix}" for name in graph_inputs(config.model)}
+    graphs = (onnx_graphs if backend == "onnx" else openvino_graphs)(files, weights, threads)
     # The first that a picture needs: a library or a file that does not work is told now, and not for every photo.
     graphs.open(next(iter(files)))
     return GraphPipeline(

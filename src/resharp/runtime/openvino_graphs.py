@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from resharp.runtime.opened import Graph, Graphs, library
+from resharp.runtime.ready_weights import write_weights
 from resharp.threads import thread_count
 
 NAME, _TELEMETRY = "OpenVINO", "openvino_telemetry"
@@ -51,11 +54,14 @@ def unreported() -> Iterator[None]:
             sys.modules[_TELEMETRY] = before
 
 
-def openvino_graphs(files: Mapping[str, Path], threads: int | None = None) -> Graphs:
+def openvino_graphs(
+    files: Mapping[str, Path], weights: Mapping[str, np.ndarray] | None = None, threads: int | None = None
+) -> Graphs:
     """Models by name, opened when they are first run.
 
     Args:
-        files: the .xml file of each; its .bin lies beside it.
+        files: of each the .xml file, whose .bin lies beside it, or an .onnx file.
+        weights: tensors that .onnx files leave out, by name; None where they are complete.
         threads: see `resharp.threads.thread_count`.
 
     Raises:
@@ -66,7 +72,13 @@ def openvino_graphs(files: Mapping[str, Path], threads: int | None = None) -> Gr
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": thread_count(threads)}
 
     def read(name: str, path: Path) -> Graph:
-        compiled = core.compile_model(str(path), "CPU", options)
+        if weights is None:
+            compiled = core.compile_model(str(path), "CPU", options)
+        else:
+            # It takes weights from a file alone. Windows does not remove one that is still read.
+            with TemporaryDirectory(prefix="resharp-", ignore_cleanup_errors=True) as folder:
+                write_weights(name, weights, Path(folder))
+                compiled = core.compile_model(shutil.copy(path, folder), "CPU", options)
         request = compiled.create_infer_request()
 
         def run(inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
