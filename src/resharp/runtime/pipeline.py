@@ -28,6 +28,9 @@ from resharp.tile_choice import Portions, Tiles, portions_within
 OnPreview = Callable[[np.ndarray], None]
 OnSample = Callable[[int, np.ndarray], None]
 
+# What a library takes of what `resharp.models.footprint` reckons, with room for what it keeps besides.
+_MORE = {"openvino": 1.6}
+
 
 @dataclass(frozen=True)
 class Made:
@@ -136,7 +139,7 @@ class GraphPipeline:
         """Those asked for, or with which the picture keeps to the memory; see `resharp.fitting.choose_portions`."""
         limit = parse_bytes(memory) if isinstance(memory, str) else memory
         may_try = limit is None and settings.output == "predictor"
-        room = 0.0 if tile is not None else spare_bytes(limit)
+        room = 0.0 if tile is not None else spare_bytes(limit) / _MORE.get(self.backend, 1)
         asked: dict[str, Any] = {"may_try": may_try, "tile": tile, "batch": batch or 1}
         return portions_within(self.networks.config, settings, shape, room, **asked)
 
