@@ -365,3 +365,21 @@ def test_memory_that_runs_out_names_the_photo_and_the_remedy(resharp, photo, mon
     ran = resharp("deblur", photo("a.png"), "--force", "--backend", backend)
     assert ran.line.endswith("a.png: not enough memory for 40x28; give a smaller picture")
     assert files() == {"a.png"}
+
+
+def test_compile_is_torchs_and_needs_a_compiler(resharp, photo, monkeypatch):
+    compiled = []
+    monkeypatch.setattr("torch.nn.Module.compile", lambda self, **how: compiled.append((type(self).__name__, how)))
+    monkeypatch.setattr("resharp.compiling._check_compiler", lambda: None)
+    source = photo("a.png")
+    assert made(resharp, source, "--force", "--compile")[1] == "torch"
+    assert [how for _, how in compiled] == [{"dynamic": True}] * 3  # guidance, predictor, denoiser
+    monkeypatch.undo()
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    for words, says in {
+        "--compile": "torch.compile needs a C++ compiler, and there is no no-such-compiler here",
+        "--compile --backend onnx": "--compile is torch's; leave out it or --backend onnx",
+        "--compile --engine ray": "--compile is for this process; leave out it or --engine ray",
+    }.items():
+        ran = resharp("deblur", source, "--force", "--overwrite", *words.split())
+        assert (ran.code, says in ran.line) == (1, True)

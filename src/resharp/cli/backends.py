@@ -23,7 +23,7 @@ _LIBRARIES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
 def load_pipeline(
-    model: str | None, backend: str, device: str, threads: int | None = None
+    model: str | None, backend: str, device: str, threads: int | None = None, *, compiled: bool = False
 ) -> DeblurPipeline | GraphPipeline:
     """The pipeline of a model, ready to restore.
 
@@ -33,6 +33,7 @@ def load_pipeline(
             installed, where it works, there are graphs for the model, and no GPU seems to be there; else torch.
         device: one of `DEVICES`; exported graphs run on the CPU.
         threads: on the CPU; None takes the cores that this process may use.
+        compiled: let torch compile the networks, see `resharp.compiling`; "auto" is torch then.
 
     Raises:
         ModelError: the model cannot be found, read, or run by this backend.
@@ -42,11 +43,15 @@ def load_pipeline(
         raise ConfigError(f"unknown backend {backend!r}; allowed: {', '.join(BACKENDS)}")
     if device not in DEVICES:
         raise ConfigError(f"unknown device {device!r}; allowed: {', '.join(DEVICES)}")
+    if compiled and backend not in ("torch", "auto"):
+        raise ConfigError(f"--compile is torch's; leave out it or --backend {backend}")
     from resharp.hub import locate_model
     from resharp.runtime.exported import is_exported, read_export
 
     folder = locate_model(model)
     exported = read_export(folder).backend if is_exported(folder) else None
+    if compiled:
+        backend = "torch"
     ready = _ready(folder, device) if backend == "auto" and exported is None else None
     if ready is not None:
         return _graphs_or_torch(folder, ready, model, device, threads)
@@ -61,7 +66,12 @@ def load_pipeline(
     if exported is not None:
         how = "it is for other programs" if exported == "torch" else f"give --backend {exported}"
         raise ModelError(f"{folder}: was exported for {exported}; {how}, or name the model that it was made from")
-    return _with_torch(model, device, threads)
+    pipeline = _with_torch(model, device, threads)
+    if compiled:
+        from resharp.compiling import compile_networks
+
+        compile_networks(pipeline.model)
+    return pipeline
 
 
 def _with_torch(model: str | None, device: str, threads: int | None) -> DeblurPipeline:

@@ -67,6 +67,9 @@ def deblur(
         int | None, typer.Option(help="The most samples in one network call; default: 1, on a GPU what fits.")
     ] = None,
     backend: BackendOption = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="torch.compile: takes minutes first; for many photos of one size.")
+    ] = False,
     spread: Annotated[
         str | None, typer.Option(metavar="PATH", help="Write how much samples differ, as a gray PNG.")
     ] = None,
@@ -113,7 +116,7 @@ def deblur(
     from resharp.video.clip import is_video
 
     orders = Orders(settings, not force, strip_gps, overwrite, skip_done or (engine == "ray" and not overwrite))
-    load = partial(_pipeline, model, settings=settings, threads=threads)
+    load = partial(_pipeline, model, settings=settings, threads=threads, compiled=compiled)
     try:
         _check_options(inputs, spread, part, drawing, quality)
         if skip_done and (no_receipt or spread is not None):
@@ -123,6 +126,8 @@ def deblur(
         large = scale.needs_tasks(inputs, output)
         if backend not in ("torch", "auto") and (large or is_video(inputs[0])):
             raise ConfigError(f"--backend {backend} is for photos on this disk; leave it out")
+        if compiled and engine == "ray":
+            raise ConfigError("--compile is for this process; leave out it or --engine ray")
         if large:
             if spread is not None:
                 raise ConfigError("--spread is for photos on this disk, one at a time")
@@ -220,12 +225,13 @@ def _pipeline(
     threads: int | None = None,
     spread: str | None = None,
     backend: str = "torch",
+    compiled: bool = False,
 ) -> Any:
     """The model on its device, with every setting found acceptable to it: a `DeblurPipeline` or a `GraphPipeline`."""
     from resharp.cli.backends import load_pipeline
     from resharp.diffusion.choices import check_batch, chosen_of, noise_seed
 
-    pipeline = load_pipeline(model, backend, device, threads)
+    pipeline = load_pipeline(model, backend, device, threads, compiled=compiled)
     noise_seed(settings["seed"], 0)
     check_batch(settings.get("batch"))
     chosen = pipeline.choose(**chosen_of(settings))
