@@ -276,9 +276,9 @@ def test_sampling_may_start_below_full_noise(tiny_model, direct_model, image):
     seen = []
     original = ICDPM.forward
 
-    def watched(self, x_t, y, alpha_bar, h, g=None):
+    def watched(self, x_t, y, alpha_bar, h, g=None, prepared=None):
         seen.append((float(alpha_bar[0]), float(x_t.std())))
-        return original(self, x_t, y, alpha_bar, h, g)
+        return original(self, x_t, y, alpha_bar, h, g, prepared)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ICDPM, "forward", watched)
