@@ -90,7 +90,9 @@ def test_all_parameters_get_gradients():
 
 def test_a_mean_over_the_picture_reaches_all_pixels():
     """Attention is over the whole picture: a far corner changes, if little. ResBlocks do not have that."""
-    block = awake(TransformerBlock(8, 8, config=CONFIG), deviation=0.5)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # weights of another start may saturate the softmax, which then hides the change
+        block = awake(TransformerBlock(8, 8, config=CONFIG), deviation=0.5)
     x = picture(8, 32, 32)
     other = x.clone()
     other[..., :4, :4] += 3
