@@ -90,13 +90,11 @@ def test_all_parameters_get_gradients():
 
 def test_a_mean_over_the_picture_reaches_all_pixels():
     """Attention is over the whole picture: a far corner changes, if little. ResBlocks do not have that."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)  # weights of another start may saturate the softmax, which then hides the change
-        block = awake(TransformerBlock(8, 8, config=CONFIG), deviation=0.5)
+    block = awake(TransformerBlock(8, 8, config=CONFIG), deviation=0.5)
     x = picture(8, 32, 32)
     other = x.clone()
-    other[..., :4, :4] += 3
-    assert not torch.equal(block(x)[..., -4:, -4:], block(other)[..., -4:, -4:])
+    other[:, ::2, :4, :4] += 3  # not all channels alike, which the normalisation would take away
+    assert (block(x) - block(other))[..., -4:, -4:].abs().max() > 1e-5
 
 
 @pytest.mark.parametrize(
