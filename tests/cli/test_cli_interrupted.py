@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from resharp.cli.console import terminate_as_interrupt
 from resharp.images.reading import read_photo
 from sample_photos import scene
 
@@ -68,11 +69,45 @@ def test_interrupted_at_sixty_moments(folder, models):
     words = [sys.executable, "-c", _MANY, "60", str(folder), str(models["predictor"])]
     ran = subprocess.run(words, capture_output=True, text=True, timeout=300)
     codes = json.loads(ran.stdout.splitlines()[-1])
-    assert set(codes) <= {0, 130, -1}  # -1: while the last line was said
+    assert set(codes) <= {0, 130, -1}, ran.stderr  # -1: while the last line was said
     assert codes.count(130) > 10
     assert "Traceback" not in ran.stderr
     check(folder, before)
     assert len(list((folder / "out").iterdir())) == len(SUFFIXES)
+
+
+@pytest.fixture
+def usual_handlers():
+    """Put back afterwards, whatever the test leaves."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("usual_handlers")
+def test_after_a_signal_while_handlers_are_put_back(monkeypatch):
+    def interrupted(number, handler):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patch, terminate_as_interrupt():
+        patch.setattr(signal, "signal", interrupted)
+    assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt), terminate_as_interrupt() as came:
+        signal.raise_signal(signal.SIGINT)
+    assert came == [signal.SIGINT]
+
+
+@pytest.mark.usefixtures("usual_handlers")
+def test_a_run_within_another_leaves_its_handlers():
+    with terminate_as_interrupt() as outer:
+        with pytest.raises(KeyboardInterrupt), terminate_as_interrupt() as inner:
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert (outer, inner) == ([signal.SIGINT], [signal.SIGTERM])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def start(folder: Path, models) -> subprocess.Popen:

@@ -54,6 +54,17 @@ def accept_any_file_name() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
+class _Interrupt:
+    """A handler of signals that keeps a list of those that came and raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.came.append(number)
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def terminate_as_interrupt() -> Iterator[list[int]]:
     """Within the block SIGTERM does what Ctrl-C does, so that files being written are removed.
@@ -63,19 +74,16 @@ def terminate_as_interrupt() -> Iterator[list[int]]:
     Yields:
         The signals that came, Ctrl-C's too: libraries in C may make an error of their own of an interruption.
     """
-    came: list[int] = []
-
-    def interrupt(number: int, frame: object) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
+    interrupt = _Interrupt()
     usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
     main = threading.current_thread() is threading.main_thread()
-    ours = {number: handler for number, handler in usual.items() if main and signal.getsignal(number) is handler}
-    for number in ours:
-        signal.signal(number, interrupt)
+    before = {number: signal.getsignal(number) for number in usual if main}
+    # One of ours is there within another run, and where a signal came while an earlier run put the usual ones back.
+    ours = {n: handler for n, handler in before.items() if handler is usual[n] or isinstance(handler, _Interrupt)}
     try:
-        yield came
+        for number in ours:
+            signal.signal(number, interrupt)
+        yield interrupt.came
     finally:
         for number, handler in ours.items():
             signal.signal(number, handler)
